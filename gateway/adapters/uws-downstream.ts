@@ -1,0 +1,313 @@
+// One request of the uWebSockets.js front and the way to answer it. Each rule about that library stands beside its
+// reason; the measurements are in docs/conformance.md.
+import { STATUS_CODES } from 'node:http'
+import type { HttpResponse } from 'uWebSockets.js'
+import type { BeginExchange, Downstream, DownstreamEvents, ResponseStart } from '../dataplane/downstream.js'
+import { headerOf, type RequestHead } from '../dataplane/request-head.js'
+
+/** Status lines by status, made once. */
+const statusLines: readonly string[] = Array.from({ length: 600 }, (_, status) =>
+  `${status} ${STATUS_CODES[status] ?? ''}`.trimEnd(),
+)
+
+/**
+ * More than 16 KiB within one cork corrupts a chunked answer when its flush meets a slow client, so each cork carries
+ * at most this much, head included.
+ */
+const corkBytes = 15_000
+
+/** A client that takes nothing for 10 s is cut by the library unless the pending write is tried again before. */
+const retryMs = 4_000
+
+/** The answers that wait for slow clients, each tried again every four seconds by one timer. */
+export class SlowClients {
+  readonly #waiting = new Set<UwsDownstream>()
+  #timer: NodeJS.Timeout | null = null
+
+  add(downstream: UwsDownstream): void {
+    this.#waiting.add(downstream)
+    this.#timer ??= setInterval(() => this.#waiting.forEach((each) => each.pump()), retryMs).unref()
+  }
+
+  remove(downstream: UwsDownstream): void {
+    this.#waiting.delete(downstream)
+    if (this.#waiting.size === 0) this.stop()
+  }
+
+  stop(): void {
+    if (this.#timer !== null) clearInterval(this.#timer)
+    this.#timer = null
+  }
+}
+
+export class UwsDownstream implements Downstream {
+  #head: RequestHead | null = null
+  readonly #res: HttpResponse
+  readonly #slowClients: SlowClients
+  #events: DownstreamEvents | null = null
+  #response: ResponseStart | null = null
+  #isHeadSent = false
+  /** Pieces not yet given to the library; once a client is slow they are copies. */
+  #chunks: Buffer[] = []
+  /** Body bytes given to `tryEnd` and accepted, for framing `length`. */
+  #accepted = 0
+  #hasEnded = false
+  #isOver = false
+  #isSlow = false
+  #isWatching = false
+  #isInHandler = true
+  #isPaused = false
+
+  constructor(res: HttpResponse, slowClients: SlowClients) {
+    this.#res = res
+    this.#slowClients = slowClients
+  }
+
+  get head(): RequestHead {
+    if (this.#head === null) throw new Error('the request has not been read yet')
+    return this.#head
+  }
+
+  begin(head: RequestHead, begin: BeginExchange): void {
+    this.#head = head
+    // Attached in the handler or never: later the body would be lost and the request hang.
+    if (hasBody(head)) this.#res.onData((chunk, isLast) => this.#bodyCame(chunk, isLast))
+    this.#events = begin(this)
+    this.#isInHandler = false
+  }
+
+  #bodyCame(chunk: ArrayBuffer, isLast: boolean): void {
+    // Goes on after the answer has ended. The bytes are the library's and gone when this returns.
+    if (this.#isOver) return
+    this.#events?.onBody(Buffer.from(Buffer.from(chunk)), isLast)
+  }
+
+  aborted(): void {
+    if (this.#isOver) return
+    this.#over()
+    this.#events?.onAborted()
+  }
+
+  start(response: ResponseStart): void {
+    this.#response = response
+  }
+
+  write(chunk: Buffer): void {
+    if (!this.#isOver && chunk.length > 0) this.#chunks.push(chunk)
+  }
+
+  end(): void {
+    this.#hasEnded = true
+  }
+
+  flush(): boolean {
+    if (this.#isOver || this.#response === null) return true
+    if (this.#isInHandler) {
+      // An answer within the handler loses the idle timeout and the close flag; one turn later it does not.
+      setImmediate(() => this.#flushLater())
+      return true
+    }
+    if (this.#isSlow) this.#keepChunks()
+    else this.#send()
+    return !this.#isSlow
+  }
+
+  #flushLater(): void {
+    if (!this.flush()) this.#keepChunks()
+  }
+
+  /** The bytes belong to whoever gave them and are valid until this flush only. */
+  #keepChunks(): void {
+    this.#chunks = this.#chunks.map((chunk) => Buffer.from(chunk))
+  }
+
+  // -- sending ----------------------------------------------------------------------------------------------------------
+
+  #send(): void {
+    const response = this.#response
+    if (response === null) return
+    if (this.head.method === 'HEAD' || response.framing === 'none') this.#sendWithoutBody(response)
+    else if (response.framing === 'length') this.#sendSized(response)
+    else this.#sendChunked(response)
+  }
+
+  #sendWithoutBody(response: ResponseStart): void {
+    this.#res.cork(() => {
+      this.#writeHead(response)
+      if (this.head.method === 'HEAD' && response.contentLength >= 0) {
+        // `endWithoutBody(length)` would never complete the response.
+        this.#res.writeHeader('Content-Length', String(response.contentLength))
+      }
+      this.#res.endWithoutBody()
+    })
+    this.#over()
+  }
+
+  #sendSized(response: ResponseStart): void {
+    if (this.#chunks.length === 0 && response.contentLength > 0 && this.#isHeadSent) return
+    this.#res.cork(() => {
+      if (!this.#isHeadSent) this.#writeHead(response)
+      // With nothing of the body yet the head goes out at once; an empty body completes the response.
+      if (this.#chunks.length === 0) this.#tryEnd(emptyChunk, response.contentLength)
+      while (this.#chunks.length > 0 && !this.#isSlow && !this.#isOver) {
+        this.#tryEnd(this.#chunks[0] ?? emptyChunk, response.contentLength)
+        if (!this.#isSlow) this.#chunks.shift()
+      }
+    })
+    if (this.#isSlow) this.#keepChunks()
+  }
+
+  #tryEnd(chunk: Buffer, total: number): void {
+    // Anything beyond the declared length would be sent and the response never complete.
+    const clamped = chunk.length > total - this.#accepted ? chunk.subarray(0, total - this.#accepted) : chunk
+    const [isTaken, isComplete] = this.#res.tryEnd(clamped, total)
+    if (isComplete) {
+      this.#over()
+    } else if (isTaken) {
+      this.#accepted += clamped.length
+    } else {
+      const accepted = this.#res.getWriteOffset()
+      this.#chunks[0] = clamped.subarray(accepted - this.#accepted)
+      this.#accepted = accepted
+      this.#becomeSlow()
+    }
+  }
+
+  #sendChunked(response: ResponseStart): void {
+    while (!this.#isOver && !this.#isSlow) {
+      const isFirst = !this.#isHeadSent
+      const piece = this.#nextPiece(isFirst ? corkBytes - fieldBytes(response) : corkBytes)
+      const isLast = piece.length === 0 && this.#hasEnded
+      if (piece.length === 0 && !isLast && !isFirst) return
+      this.#res.cork(() => this.#sendPiece(response, piece, isLast))
+      if (piece.length === 0) return
+    }
+    this.#keepChunks()
+  }
+
+  #sendPiece(response: ResponseStart, piece: Buffer, isLast: boolean): void {
+    if (!this.#isHeadSent) this.#writeHead(response)
+    if (isLast) {
+      this.#res.end()
+      this.#over()
+    } else if (piece.length === 0) {
+      // The head ends with the first piece of the body; an empty comment lets an event stream begin at once.
+      if (response.isEventStream) this.#res.write(eventStreamComment)
+    } else if (!this.#res.write(piece)) {
+      // The library has kept the whole piece; only what follows has to wait.
+      this.#becomeSlow()
+    }
+  }
+
+  /** At most `room` bytes of what waits; empty when nothing does. */
+  #nextPiece(room: number): Buffer {
+    const first = this.#chunks[0]
+    if (first === undefined) return emptyChunk
+    if (first.length <= room) {
+      this.#chunks.shift()
+      return first
+    }
+    this.#chunks[0] = first.subarray(room)
+    return first.subarray(0, room)
+  }
+
+  #writeHead(response: ResponseStart): void {
+    this.#isHeadSent = true
+    const { fields } = response
+    this.#res.writeStatus(statusLines[response.status] ?? String(response.status))
+    for (let i = 0; i < fields.runs.length; i += 3) {
+      writeRun(this.#res, fields.bytes ?? emptyChunk, fields.runs, i)
+    }
+    if (fields.lines !== '') writeLines(this.#res, fields.lines)
+    if (response.closes || this.#mustClose()) this.#res.writeHeader('Connection', 'close')
+  }
+
+  /** The library tells `close` by its length alone, and swallows bytes after a chunked request's trailers. */
+  #mustClose(): boolean {
+    const isChunked = headerOf(this.head, 'transfer-encoding') !== ''
+    return isChunked || headerOf(this.head, 'connection').toLowerCase().includes('close')
+  }
+
+  // -- slow clients -----------------------------------------------------------------------------------------------------
+
+  #becomeSlow(): void {
+    this.#isSlow = true
+    this.#slowClients.add(this)
+    // Paused reading would stop the writable event as well.
+    this.resumeBody()
+    if (this.#isWatching) return
+    this.#isWatching = true
+    this.#res.onWritable(() => this.pump())
+  }
+
+  /** Sends what waits; the library calls it when the client can take more, the timer when it has not for long. */
+  pump(): boolean {
+    if (this.#isOver) return true
+    // The library does not drain its own buffer while a handler is set, unless something is corked.
+    this.#res.cork(noop)
+    this.#isSlow = false
+    this.#send()
+    if (this.#isSlow) return false
+    this.#slowClients.remove(this)
+    if (!this.#isOver) this.#events?.onDrained()
+    return true
+  }
+
+  cut(): void {
+    if (this.#isOver) return
+    this.#over()
+    this.#res.close()
+  }
+
+  #over(): void {
+    this.#isOver = true
+    this.#chunks = []
+    if (this.#isSlow || this.#isWatching) this.#slowClients.remove(this)
+  }
+
+  // -- the request's body -----------------------------------------------------------------------------------------------
+
+  pauseBody(): void {
+    // While a client is slow reading stays on: pausing would stop the writable event that it waits for.
+    if (this.#isOver || this.#isPaused || this.#isSlow) return
+    this.#isPaused = true
+    this.#res.pause()
+  }
+
+  resumeBody(): void {
+    if (this.#isOver || !this.#isPaused) return
+    this.#isPaused = false
+    this.#res.resume()
+  }
+}
+
+const emptyChunk = Buffer.alloc(0)
+const eventStreamComment = ':\n\n'
+
+function noop(): void {}
+
+function hasBody(head: RequestHead): boolean {
+  return head.names.includes('content-length') || head.names.includes('transfer-encoding')
+}
+
+/** How much of a cork the head takes, with room for status line, Date and framing. */
+function fieldBytes(response: ResponseStart): number {
+  const { runs, lines } = response.fields
+  let bytes = lines.length + 256
+  for (let i = 0; i < runs.length; i += 3) bytes += (runs[i + 2] ?? 0) - (runs[i] ?? 0)
+  return bytes
+}
+
+/** A run of whole lines in one call: the first name, and as its value the rest with the line breaks in it. */
+function writeRun(res: HttpResponse, bytes: Buffer, runs: readonly number[], at: number): void {
+  const nameEnd = runs[at + 1] ?? 0
+  let valueStart = nameEnd + 1
+  while (bytes[valueStart] === 0x20 || bytes[valueStart] === 0x09) valueStart++
+  res.writeHeader(bytes.subarray(runs[at], nameEnd), bytes.subarray(valueStart, runs[at + 2]))
+}
+
+/** Our own lines are ASCII; they too go in one call. */
+function writeLines(res: HttpResponse, lines: string): void {
+  const at = lines.indexOf(': ')
+  res.writeHeader(lines.slice(0, at), lines.slice(at + 2))
+}

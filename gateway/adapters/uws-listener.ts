@@ -1,0 +1,124 @@
+// The front made of uWebSockets.js: accepts connections and hands each request to the exchange. Everything that this
+// library does otherwise than one expects is dealt with here and in uws-downstream.ts, nowhere else.
+import uWS from 'uWebSockets.js'
+import type { BeginExchange, FrontAbilities, Listener } from '../dataplane/downstream.js'
+import type { RequestHead } from '../dataplane/request-head.js'
+import { SlowClients, UwsDownstream } from './uws-downstream.js'
+
+export const uwsAbilities: FrontAbilities = {
+  engine: 'uws',
+  http10: false,
+  http2: false,
+  pipelining: false,
+  halfClose: false,
+  trailers: false,
+  interimResponses: false,
+  writesDate: true,
+}
+
+export interface UwsListenOptions {
+  readonly host: string
+  readonly port: number
+  readonly begin: BeginExchange
+  /** A request failed by a fault of the gateway's own; its connection is cut. */
+  readonly onFault: (error: string) => void
+}
+
+/**
+ * Listens with SO_REUSEPORT, so that every worker may; the main process has made sure that nobody else holds the
+ * port. Rejects when the address cannot be bound. `UWS_HTTP_MAX_HEADERS_SIZE` must be set before this module loads.
+ */
+export async function listenWithUws(options: UwsListenOptions): Promise<Listener & { readonly port: number }> {
+  // Without this every answer would say `uWebSockets: 20`.
+  ;(uWS as unknown as { _cfg(option: string): void })._cfg('silent')
+  const slowClients = new SlowClients()
+  const app = uWS.App()
+  app.any('/*', (res, req) => {
+    const downstream = new UwsDownstream(res, slowClients)
+    // Nothing may come before this: an exception with no abort handler attached ends the process.
+    res.onAborted(() => downstream.aborted())
+    try {
+      downstream.begin(readRequest(res, req), options.begin)
+    } catch (error) {
+      downstream.cut()
+      options.onFault(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    }
+  })
+  const socket = await bind(app, options)
+  let isAccepting = true
+  return {
+    abilities: uwsAbilities,
+    port: uWS.us_socket_local_port(socket),
+    stopAccepting() {
+      if (isAccepting) uWS.us_listen_socket_close(socket)
+      isAccepting = false
+    },
+    close() {
+      slowClients.stop()
+      app.close()
+    },
+  }
+}
+
+function bind(app: uWS.TemplatedApp, options: UwsListenOptions): Promise<uWS.us_listen_socket> {
+  return new Promise((resolve, reject) => {
+    app.listen(options.host, options.port, (socket) => {
+      if (socket === false) reject(new Error(`cannot listen on ${options.host}:${options.port}`))
+      else resolve(socket)
+    })
+  })
+}
+
+const beyondAscii = /[^\t\x20-\x7e]/
+
+/** Copies what the request says; `req` is gone when the handler returns. */
+function readRequest(res: uWS.HttpResponse, req: uWS.HttpRequest): RequestHead {
+  const names: string[] = []
+  const values: string[] = []
+  let isAscii = true
+  req.forEach((name, value) => {
+    names.push(name)
+    values.push(value)
+    if (beyondAscii.test(value)) isAscii = false
+  })
+  if (!isAscii) restoreBytes(req, names, values)
+  const path = req.getUrl()
+  // Undefined where there is no question mark at all, other than the typings say.
+  const query = req.getQuery() as string | undefined
+  return {
+    method: req.getCaseSensitiveMethod(),
+    target: query === undefined ? path : `${path}?${query}`,
+    path,
+    names,
+    values,
+    remoteAddress: addressText(Buffer.from(res.getRemoteAddressAsText()).toString('latin1')),
+    isSecure: false,
+  }
+}
+
+/**
+ * `forEach` decodes values as UTF-8, which loses bytes that are none; `getHeader` decodes latin-1, one character a
+ * byte as upstream needs it, but gives only the first of repeated fields. What cannot be restored is marked with an
+ * empty name, which the exchange refuses.
+ */
+function restoreBytes(req: uWS.HttpRequest, names: string[], values: string[]): void {
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i] ?? ''
+    const value = values[i] ?? ''
+    if (!beyondAscii.test(value)) continue
+    if (names.indexOf(name) === names.lastIndexOf(name)) values[i] = req.getHeader(name)
+    else if (value.includes('\ufffd')) names[i] = ''
+    else values[i] = Buffer.from(value, 'utf8').toString('latin1')
+  }
+}
+
+const mappedV4 = /^0000:0000:0000:0000:0000:ffff:([0-9a-f]{2})([0-9a-f]{2}):([0-9a-f]{2})([0-9a-f]{2})$/
+
+/** IPv6 comes uncompressed, and IPv4 as IPv4-mapped IPv6 where the listener is bound to `::`. */
+function addressText(text: string): string {
+  if (!text.includes(':')) return text
+  const mapped = mappedV4.exec(text)
+  if (mapped !== null) return mapped.slice(1).map((byte) => Number.parseInt(byte, 16)).join('.')
+  const short = text.replace(/\b0+(?=[0-9a-f])/g, '')
+  return short.replace(/(?:^|:)0(?::0)+(?::|$)/, '::')
+}

@@ -1,0 +1,110 @@
+// The admin API from the command's side: one method a route, failures as sentences with a remedy. Knows of the gateway
+// only what admin-protocol.ts says.
+import type {
+  EventStatus,
+  GatewayStatus,
+  KeyRotation,
+  OrderBody,
+  ProblemJson,
+  ReleaseStatus,
+  SiteStatus,
+} from '../controlplane/admin-protocol.js'
+import { Failure } from './failure.js'
+import { readOrNull } from './gateway-place.js'
+import type { GatewayPlace } from './gateway-place.js'
+
+const answerTimeoutMs = 10_000
+
+export class AdminClient {
+  readonly #place: GatewayPlace
+
+  constructor(place: GatewayPlace) {
+    this.#place = place
+  }
+
+  status(): Promise<GatewayStatus> {
+    return this.#read('/api/v1/status')
+  }
+
+  sites(): Promise<readonly SiteStatus[]> {
+    return this.#read('/api/v1/sites')
+  }
+
+  /** Newest first. */
+  events(limit: number): Promise<readonly EventStatus[]> {
+    return this.#read(`/api/v1/events?limit=${limit}`)
+  }
+
+  rotateKeys(order: OrderBody): Promise<KeyRotation> {
+    return this.#order('/api/v1/keys/rotate', order)
+  }
+
+  retire(site: string, version: string, order: OrderBody): Promise<ReleaseStatus> {
+    const release = `/api/v1/sites/${encodeURIComponent(site)}/releases/${encodeURIComponent(version)}`
+    return this.#order(`${release}/retire`, order)
+  }
+
+  async #read<Answer>(path: string): Promise<Answer> {
+    return this.#answerOf(await this.#send(path, {}))
+  }
+
+  async #order<Answer>(path: string, order: OrderBody): Promise<Answer> {
+    const headers = { authorization: `Bearer ${await this.#token()}`, 'content-type': 'application/json' }
+    return this.#answerOf(await this.#send(path, { method: 'POST', headers, body: JSON.stringify(order) }))
+  }
+
+  async #send(path: string, request: RequestInit): Promise<Response> {
+    const { url, foundBy } = this.#place
+    try {
+      return await fetch(url + path, { ...request, signal: AbortSignal.timeout(answerTimeoutMs) })
+    } catch (error) {
+      throw new Failure(
+        `no gateway answers at "${url}" (${reasonOf(error)}), which ${foundBy} names; is it running? ` +
+          'name another by --admin or --config',
+      )
+    }
+  }
+
+  /** The path of an address that is no gateway's answers something else than JSON. */
+  async #answerOf<Answer>(response: Response): Promise<Answer> {
+    const content: unknown = await response.json().catch(() => null)
+    if (content === null) {
+      throw new Failure(
+        `"${this.#place.url}" answers ${response.status} and not as a gateway's admin address does`,
+      )
+    }
+    if (response.ok) return content as Answer
+    throw failureOf(content as ProblemJson, this.#place)
+  }
+
+  async #token(): Promise<string> {
+    const { tokenFile } = this.#place
+    const token = (await readOrNull(tokenFile))?.trim()
+    if (token === undefined) {
+      throw new Failure(
+        `no admin token at "${tokenFile}"; name its file by --token-file, or run this where the gateway runs`,
+      )
+    }
+    if (!/^\S+$/.test(token)) throw new Failure(`"${tokenFile}" must hold one bare line, the admin token`)
+    return token
+  }
+}
+
+function failureOf(problem: ProblemJson, place: GatewayPlace): Failure {
+  const detail = problem.detail ?? problem.title
+  if (problem.status === 404) return new Failure(detail, 2)
+  if (problem.status === 401)
+    return new Failure(`"${place.url}" does not take the token of "${place.tokenFile}"`)
+  if (problem.rule !== undefined) return new Failure(`refused by the rule "${problem.rule}": ${detail}`)
+  return new Failure(`${problem.title} (${problem.status}): ${detail}`)
+}
+
+/** The cause that fetch wraps: `connect ECONNREFUSED 127.0.0.1:9901`, or the time that has passed. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error.name === 'TimeoutError') return `no answer within ${answerTimeoutMs / 1000} s`
+  const { cause } = error
+  if (!(cause instanceof Error)) return error.message
+  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : 'unknown cause'
+  return cause.message === '' ? code : cause.message
+}

@@ -1,0 +1,145 @@
+#!/usr/bin/env node
+// The `amarre` command: its verbs, their options, and what an exit code says. Each verb has a file of its own, loaded
+// when it is called.
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import type { OrderBody } from '../controlplane/admin-protocol.js'
+import { productVersion } from '../product.js'
+import type { AdminClient } from './admin-client.js'
+import { Failure } from './failure.js'
+import type { ExitCode } from './failure.js'
+import type { PlaceOptions } from './gateway-place.js'
+import { processTerminal } from './terminal.js'
+
+const terminal = processTerminal(process.env)
+const defaultDirectory = './config'
+
+/** Set by the verb that ran. */
+let exitCode: number = 0
+
+type Json = { readonly json?: boolean }
+type Watch = { readonly watch?: boolean }
+
+const program = new Command('amarre')
+  .description('reverse proxy that keeps every session on the release where it began')
+  .version(productVersion)
+  .exitOverride()
+  .showSuggestionAfterError()
+
+program
+  .command('start')
+  .description('run the gateway until it is told to stop')
+  .option('--config <dir>', 'configuration directory', defaultDirectory)
+  .action(async ({ config }: { config: string }) => {
+    const { start } = await import('../main.js')
+    exitCode = await start({ config })
+  })
+
+program
+  .command('check')
+  .description('tell every problem of a configuration, or what would run; exits 1 on an error')
+  .argument('[dir]', 'configuration directory', defaultDirectory)
+  .option('--json', 'print JSON')
+  .action(async (directory: string, { json }: Json) => {
+    const { checkConfig } = await import('./check.js')
+    const checked = await checkConfig(directory, { json: json === true })
+    terminal.out.write(checked.output.endsWith('\n') ? checked.output : `${checked.output}\n`)
+    exitCode = checked.exitCode
+  })
+
+program
+  .command('init')
+  .description('write a first configuration to fill in; overwrites nothing')
+  .argument('[dir]', 'configuration directory', defaultDirectory)
+  .action(async (directory: string) => {
+    const { init } = await import('./init.js')
+    exitCode = await init(directory, terminal)
+  })
+
+asking('status', 'show every release: state, sessions, health, and whether it may be retired')
+  .argument('[site]', 'one site only')
+  .addOption(new Option('--watch', 'refresh every second').conflicts('json'))
+  .option('--json', 'print JSON')
+  .action(async (site: string | undefined, options: PlaceOptions & Json & Watch) => {
+    const { status, watchStatus } = await import('./status.js')
+    const client = await clientOf(options)
+    exitCode =
+      options.watch === true
+        ? await watchStatus(client, terminal, site, interrupted())
+        : await status(client, terminal, { ...(site !== undefined && { site }), json: options.json === true })
+  })
+
+asking('events', 'show what happened, the newest last')
+  .option('--limit <count>', 'how many', wholeNumber, 50)
+  .option('--json', 'print JSON, the newest first')
+  .action(async (options: PlaceOptions & Json & { limit: number }) => {
+    const { events } = await import('./events.js')
+    exitCode = await events(await clientOf(options), terminal, options)
+  })
+
+asking('retire', 'end the routing to a release on which nobody is left')
+  .argument('<site>')
+  .argument('<version>')
+  .option('--reason <text>', 'why, for the event log')
+  .option('--json', 'print JSON')
+  .action(async (site: string, version: string, options: PlaceOptions & Json & OrderBody) => {
+    const { retire } = await import('./retire.js')
+    exitCode = await retire(await clientOf(options), terminal, { ...options, site, version })
+  })
+
+const keys = program.command('keys').description('the keys that sign affinity tokens')
+
+asking('rotate', 'add a key and sign with it; no visitor notices', keys)
+  .option('--reason <text>', 'why, for the event log')
+  .option('--json', 'print JSON')
+  .action(async (options: PlaceOptions & Json & OrderBody) => {
+    const { rotateKeys } = await import('./keys.js')
+    exitCode = await rotateKeys(await clientOf(options), terminal, options)
+  })
+
+/** A verb that asks a running gateway. */
+function asking(name: string, description: string, parent: Command = program): Command {
+  return parent
+    .command(name)
+    .description(description)
+    .option('--config <dir>', 'configuration directory of the gateway', defaultDirectory)
+    .option('--admin <url>', "the gateway's admin address, instead of what the configuration says")
+    .option('--token-file <file>', 'file with the admin token, instead of what the configuration says')
+}
+
+async function clientOf(options: PlaceOptions): Promise<AdminClient> {
+  const [{ AdminClient: Client }, { findGateway }] = await Promise.all([
+    import('./admin-client.js'),
+    import('./gateway-place.js'),
+  ])
+  return new Client(await findGateway(options, process.env))
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,2}$|^1000$/.test(text)) throw new InvalidArgumentError('allowed: 1 to 1000')
+  return Number(text)
+}
+
+/** Aborted by Ctrl-C and by an orderly kill. */
+function interrupted(): AbortSignal {
+  const controller = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort())
+  return controller.signal
+}
+
+/** commander has printed its own errors; help and version are none. */
+function failedWith(error: unknown): ExitCode {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof Failure) {
+    terminal.err.write(`amarre: ${error.message}\n`)
+    return error.exitCode
+  }
+  terminal.err.write(`amarre: ${error instanceof Error ? error.stack : String(error)}\n`)
+  return 1
+}
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  exitCode = failedWith(error)
+}
+process.exitCode = exitCode

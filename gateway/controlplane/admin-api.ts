@@ -1,0 +1,213 @@
+// The routes of the admin API: each is one call of the gateway's view, answered as JSON. Knows nothing of the HTTP
+// library, nor who may change something: an adapter serves the routes and asks for the token.
+import { ApiError, jsonAnswer, textAnswer } from './admin-answers.js'
+import type { ApiAnswer } from './admin-answers.js'
+import { jsonSchemas } from './admin-schemas.js'
+import type { ReleaseStatus } from './admin-protocol.js'
+import { eventRange, operatorOf, requireMatch } from './admin-requests.js'
+import type { ApiRequest, ApiRoute } from './admin-route.js'
+import type { GatewayView } from './gateway-view.js'
+import { openApiDocument } from './openapi.js'
+
+/** The exposition of the metrics, by whatever library. */
+export interface MetricsExposition {
+  expose(): Promise<string>
+  readonly contentType: string
+}
+
+/** Everything that the admin address answers. */
+export interface AdminApi {
+  readonly routes: readonly ApiRoute[]
+}
+
+/** What the API is made of. */
+export interface AdminApiParts {
+  readonly view: GatewayView
+  readonly metrics: MetricsExposition
+}
+
+const none = { isChange: false, query: [], refusals: [] } as const
+
+/** The admin API over a running gateway. */
+export function createAdminApi({ view, metrics }: AdminApiParts): AdminApi {
+  const routes = [
+    ...probeRoutes(view),
+    metricsRoute(metrics),
+    ...readingRoutes(view),
+    ...releaseRoutes(view),
+    ...orderRoutes(view),
+  ]
+  return { routes: [...routes, documentRoute(routes)] }
+}
+
+function probeRoutes(view: GatewayView): ApiRoute[] {
+  return [
+    {
+      ...none,
+      method: 'GET',
+      path: '/livez',
+      id: 'live',
+      summary: 'whether the main process answers',
+      gives: 'text',
+      answer: () => textAnswer('ok\n', 'text/plain; charset=utf-8'),
+    },
+    {
+      ...none,
+      method: 'GET',
+      path: '/readyz',
+      id: 'ready',
+      summary: 'whether traffic may be sent here, or what is waited for',
+      gives: 'ReadyStatus',
+      refusals: [503],
+      answer() {
+        const { ready, waitingFor } = view.status()
+        return jsonAnswer({ ready, waitingFor }, ready ? 200 : 503)
+      },
+    },
+  ]
+}
+
+function metricsRoute(metrics: MetricsExposition): ApiRoute {
+  return {
+    ...none,
+    method: 'GET',
+    path: '/metrics',
+    id: 'metrics',
+    summary: 'metrics for Prometheus',
+    gives: 'text',
+    answer: async () => textAnswer(await metrics.expose(), metrics.contentType),
+  }
+}
+
+function readingRoutes(view: GatewayView): ApiRoute[] {
+  return [
+    {
+      ...none,
+      method: 'GET',
+      path: '/api/v1/status',
+      id: 'status',
+      summary: 'the gateway itself: readiness, workers, configuration',
+      gives: 'GatewayStatus',
+      answer: () => jsonAnswer(view.status()),
+    },
+    {
+      ...none,
+      method: 'GET',
+      path: '/api/v1/config',
+      id: 'config',
+      summary: 'problems of the configuration, and files whose last good content stays in force',
+      gives: 'ConfigStatus',
+      answer: () => jsonAnswer(view.status().config),
+    },
+    {
+      ...none,
+      method: 'GET',
+      path: '/api/v1/sites',
+      id: 'sites',
+      summary: 'every site with its releases',
+      gives: ['SiteStatus'],
+      answer: () => jsonAnswer(view.sites()),
+    },
+    {
+      ...none,
+      method: 'GET',
+      path: '/api/v1/events',
+      id: 'events',
+      summary: 'the event log, newest first; "before" takes the sequence of the last one seen',
+      query: ['limit', 'before'],
+      gives: ['EventStatus'],
+      refusals: [400],
+      answer(request) {
+        const { limit, before } = eventRange(request.query)
+        return jsonAnswer(view.events(limit, before))
+      },
+    },
+  ]
+}
+
+function releaseRoutes(view: GatewayView): ApiRoute[] {
+  return [
+    {
+      ...none,
+      method: 'GET',
+      path: '/api/v1/sites/{site}/releases',
+      id: 'releases',
+      summary: 'the releases of a site: state, health, counts, verdict',
+      gives: ['ReleaseStatus'],
+      refusals: [404],
+      answer: (request) => jsonAnswer(releasesOf(view, request)),
+    },
+    {
+      ...none,
+      method: 'GET',
+      path: '/api/v1/sites/{site}/releases/{version}',
+      id: 'release',
+      summary: 'one release; its ETag is the generation that "If-Match" of a change may name',
+      gives: 'ReleaseStatus',
+      refusals: [404],
+      answer: (request) => releaseAnswer(releaseOf(view, request)),
+    },
+  ]
+}
+
+function orderRoutes(view: GatewayView): ApiRoute[] {
+  return [
+    {
+      ...none,
+      method: 'POST',
+      path: '/api/v1/keys/rotate',
+      id: 'rotateKeys',
+      summary: 'add a key and sign with it; the old ones verify until their last token has expired',
+      isChange: true,
+      gives: 'KeyRotation',
+      refusals: [400, 409],
+      answer: async (request) => jsonAnswer(await view.rotateKeys(operatorOf(request))),
+    },
+    {
+      ...none,
+      method: 'POST',
+      path: '/api/v1/sites/{site}/releases/{version}/retire',
+      id: 'retire',
+      summary: 'end the routing to a release on which nobody is left',
+      isChange: true,
+      gives: 'ReleaseStatus',
+      refusals: [400, 404, 409, 412],
+      async answer(request) {
+        const release = releaseOf(view, request)
+        const by = operatorOf(request)
+        requireMatch(request.ifMatch, release.generation)
+        return releaseAnswer(await view.retire(release.site, release.version, by))
+      },
+    },
+  ]
+}
+
+function documentRoute(routes: readonly ApiRoute[]): ApiRoute {
+  const document = JSON.stringify(openApiDocument(routes, jsonSchemas))
+  return {
+    ...none,
+    method: 'GET',
+    path: '/api/v1/openapi.json',
+    id: 'openapi',
+    summary: 'this document',
+    gives: 'text',
+    answer: () => textAnswer(document, 'application/json'),
+  }
+}
+
+function releasesOf(view: GatewayView, { params }: ApiRequest): readonly ReleaseStatus[] {
+  const releases = view.releases(params['site'] ?? '')
+  if (releases === null) throw new ApiError(404, `no site "${params['site']}"`)
+  return releases
+}
+
+function releaseOf(view: GatewayView, request: ApiRequest): ReleaseStatus {
+  const { site, version } = request.params
+  const found = releasesOf(view, request).find((release) => release.version === version)
+  if (found === undefined) throw new ApiError(404, `no release "${version}" of site "${site}"`)
+  return found
+}
+
+function releaseAnswer(release: ReleaseStatus): ApiAnswer {
+  return jsonAnswer(release, 200, { etag: `"${release.generation}"` })
+}

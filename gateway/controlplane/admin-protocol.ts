@@ -1,0 +1,154 @@
+// The JSON of the admin API, shared by the API, the command and the dashboard. Instants are ISO 8601 strings in UTC,
+// durations milliseconds.
+import type { Verdict } from '../domain/verdict.js'
+
+/** The states of a release, in the order of a deployment. */
+export const releaseStateNames = [
+  'registered',
+  'checking',
+  'staged',
+  'active',
+  'draining',
+  'retirable',
+  'retired',
+  'rejected',
+] as const
+
+export type ReleaseStateName = (typeof releaseStateNames)[number]
+
+export interface TargetStatus {
+  readonly url: string
+  /** Null until the first probe has answered. */
+  readonly healthy: boolean | null
+  readonly lastProbe: {
+    readonly at: string
+    readonly ok: boolean
+    /** `200 OK`, `connect ECONNREFUSED`, `timeout after 1000 ms` … */
+    readonly detail: string
+    readonly durationMs: number
+  } | null
+}
+
+export interface SessionFigures {
+  readonly active: number
+  readonly provisional: number
+  /** Birth of the oldest active session; null without one. */
+  readonly oldest: string | null
+}
+
+export type VerdictStatus = {
+  readonly [K in Verdict['kind']]: VerdictJson<Extract<Verdict, { kind: K }>>
+}[Verdict['kind']]
+
+/** Instants of a verdict become ISO strings; null stays null. `text` says it in a sentence. */
+export type VerdictJson<V extends Verdict> = {
+  readonly kind: V['kind']
+  readonly text: string
+  readonly asOf: string
+  /** `blocked`: by when it must be empty if nobody returns. `retirable`: empty since then. `unknown`: doubt until. */
+  readonly at: string | null
+  /** Blockers or doubts, with ISO instants. */
+  readonly reasons: readonly Readonly<Record<string, string | number | null>>[]
+}
+
+export interface ReleaseStatus {
+  readonly site: string
+  readonly version: string
+  readonly state: ReleaseStateName
+  readonly since: string
+  readonly withdrawn: boolean
+  /** Why it was rejected, or null. */
+  readonly rejected: string | null
+  readonly generation: number
+  readonly serves: boolean
+  readonly acceptsBirths: boolean
+  /** Share of births, 0 to 1. */
+  readonly share: number
+  readonly file: string
+  readonly hash: string
+  readonly targets: readonly TargetStatus[]
+  readonly sessions: SessionFigures
+  readonly births: number
+  readonly exchangesOpen: number
+  readonly websocketsOpen: number
+  readonly verdict: VerdictStatus
+}
+
+export interface SiteStatus {
+  readonly site: string
+  readonly hosts: readonly string[]
+  readonly active: readonly string[]
+  /** Something an operator should know now, in sentences: no release accepts births, retention exceeded … */
+  readonly warnings: readonly string[]
+  /** Newest first, by the site's order. */
+  readonly releases: readonly ReleaseStatus[]
+}
+
+export interface ConfigStatus {
+  readonly problems: readonly {
+    readonly severity: 'error' | 'warning'
+    readonly file: string
+    readonly line: number
+    readonly column: number
+    readonly path: string
+    readonly message: string
+  }[]
+  /** Files whose last good content stays in force. */
+  readonly keptFiles: readonly string[]
+}
+
+export interface GatewayStatus {
+  readonly ready: boolean
+  /** Why it is not ready. */
+  readonly waitingFor: readonly string[]
+  readonly startedAt: string
+  readonly publicUrl: string
+  readonly workers: readonly { readonly pid: number; readonly state: string; readonly generation: number }[]
+  readonly config: ConfigStatus
+}
+
+/** One entry of the event log. */
+export interface EventStatus {
+  readonly sequence: number
+  /** Stable over retries of a webhook. */
+  readonly id: string
+  readonly at: string
+  /** `transition`, `config`, `worker-lost`, `clock-jump`, `keys-rotated` … */
+  readonly type: string
+  readonly site: string | null
+  readonly release: string | null
+  readonly from: string | null
+  readonly to: string | null
+  /** Who or what caused it, in words. */
+  readonly cause: string
+  /** Hash of the registration file that it came from; null without one. */
+  readonly hash: string | null
+}
+
+/** Whether traffic may be sent here. */
+export interface ReadyStatus {
+  readonly ready: boolean
+  /** Why it is not ready. */
+  readonly waitingFor: readonly string[]
+}
+
+/** The key that the next tokens are signed with. */
+export interface KeyRotation {
+  readonly keyId: number
+}
+
+/** Body of an order; may be left out. */
+export interface OrderBody {
+  /** Why, for the event log; one line. */
+  readonly reason?: string
+}
+
+/** RFC 9457. */
+export interface ProblemJson {
+  readonly type: string
+  readonly title: string
+  readonly status: number
+  readonly detail?: string
+  /** Name of the rule that refused (409): lower case with dashes, stable for scripts. */
+  readonly rule?: string
+}

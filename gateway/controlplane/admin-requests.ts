@@ -1,0 +1,58 @@
+// Parsers of what a request to the admin API carries. Inside, nobody validates again. Knows nothing
+// of the HTTP library.
+import { ApiError } from './admin-answers.js'
+import type { OrderBody } from './admin-protocol.js'
+import type { ApiRequest } from './admin-route.js'
+
+const defaultLimit = 100
+const mostEvents = 1000
+const longestReason = 500
+
+/** Which events are asked for: `limit` 1 to 1000, `before` a sequence number. */
+export function eventRange(query: ApiRequest['query']): { limit: number; before?: number } {
+  const limit = wholeNumber(query, 'limit') ?? defaultLimit
+  if (limit < 1 || limit > mostEvents)
+    throw new ApiError(400, `found limit "${limit}", allowed: 1 to ${mostEvents}`)
+  const before = wholeNumber(query, 'before')
+  return before === undefined ? { limit } : { limit, before }
+}
+
+function wholeNumber(query: ApiRequest['query'], name: string): number | undefined {
+  const text = query[name]
+  if (text === undefined) return undefined
+  if (!/^\d{1,15}$/.test(text)) throw new ApiError(400, `found ${name} "${text}", allowed: a whole number`)
+  return Number(text)
+}
+
+/** Who gave an order and why, for the event log: `operator at 127.0.0.1: disk is full`. */
+export function operatorOf({ body, from }: ApiRequest): string {
+  const { reason } = orderBody(body)
+  return reason === undefined ? `operator at ${from}` : `operator at ${from}: ${reason}`
+}
+
+function orderBody(body: unknown): OrderBody {
+  if (body === undefined || body === null) return {}
+  if (typeof body !== 'object' || Array.isArray(body)) {
+    throw new ApiError(400, 'the body must be a JSON object')
+  }
+  const unknown = Object.keys(body).find((key) => key !== 'reason')
+  if (unknown !== undefined) throw new ApiError(400, `unknown key "${unknown}", allowed: "reason"`)
+  if (!('reason' in body)) return {}
+  const { reason } = body
+  if (typeof reason !== 'string' || !isReason(reason)) {
+    throw new ApiError(400, `"reason" must be one line of 1 to ${longestReason} characters`)
+  }
+  return { reason }
+}
+
+function isReason(text: string): boolean {
+  return text.length > 0 && text.length <= longestReason && !/\p{Cc}/u.test(text)
+}
+
+/** Refuses a change whose If-Match names none of the release's present generation. Without the field all may pass. */
+export function requireMatch(ifMatch: string | undefined, generation: number): void {
+  if (ifMatch === undefined) return
+  const tags = ifMatch.split(',').map((tag) => tag.trim())
+  if (tags.includes('*') || tags.includes(`"${generation}"`)) return
+  throw new ApiError(412, `the release is at generation "${generation}", "If-Match" names ${ifMatch}`)
+}

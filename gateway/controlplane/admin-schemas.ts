@@ -1,0 +1,144 @@
+// JSON Schemas of what the admin API answers, for its OpenAPI document. The compiler holds them to the keys of the
+// types in admin-protocol.ts: a new key there must be described here.
+import { releaseStateNames } from './admin-protocol.js'
+import type {
+  ConfigStatus,
+  EventStatus,
+  GatewayStatus,
+  KeyRotation,
+  OrderBody,
+  ProblemJson,
+  ReadyStatus,
+  ReleaseStatus,
+  SessionFigures,
+  SiteStatus,
+  TargetStatus,
+  VerdictStatus,
+} from './admin-protocol.js'
+
+/** A JSON Schema (2020-12), as far as it is used here. */
+export type JsonSchema = Readonly<Record<string, unknown>>
+
+type Element<List> = List extends readonly (infer Item)[] ? Item : never
+
+const text = { type: 'string' }
+const texts = { type: 'array', items: text }
+const flag = { type: 'boolean' }
+const count = { type: 'integer', minimum: 0 }
+const instant = { type: 'string', format: 'date-time' }
+
+function orNull(schema: JsonSchema): JsonSchema {
+  return { anyOf: [schema, { type: 'null' }] }
+}
+
+function listOf(items: JsonSchema): JsonSchema {
+  return { type: 'array', items }
+}
+
+function named(name: string): JsonSchema {
+  return { $ref: `#/components/schemas/${name}` }
+}
+
+/** An object with all keys of a type, each always there but for the optional ones. */
+function objectOf<T>(
+  properties: { readonly [K in keyof Required<T>]: JsonSchema },
+  optional: readonly (keyof T)[] = [],
+): JsonSchema {
+  const required = Object.keys(properties).filter((key) => !optional.includes(key as keyof T))
+  return { type: 'object', properties, required, additionalProperties: false }
+}
+
+/** Every schema by its name in the document. */
+export const jsonSchemas = {
+  GatewayStatus: objectOf<GatewayStatus>({
+    ready: flag,
+    waitingFor: texts,
+    startedAt: instant,
+    publicUrl: text,
+    workers: listOf(
+      objectOf<Element<GatewayStatus['workers']>>({ pid: count, state: text, generation: count }),
+    ),
+    config: named('ConfigStatus'),
+  }),
+  ReadyStatus: objectOf<ReadyStatus>({ ready: flag, waitingFor: texts }),
+  ConfigStatus: objectOf<ConfigStatus>({
+    problems: listOf(
+      objectOf<Element<ConfigStatus['problems']>>({
+        severity: { enum: ['error', 'warning'] },
+        file: text,
+        line: count,
+        column: count,
+        path: text,
+        message: text,
+      }),
+    ),
+    keptFiles: texts,
+  }),
+  SiteStatus: objectOf<SiteStatus>({
+    site: text,
+    hosts: texts,
+    active: texts,
+    warnings: texts,
+    releases: listOf(named('ReleaseStatus')),
+  }),
+  ReleaseStatus: objectOf<ReleaseStatus>({
+    site: text,
+    version: text,
+    state: { enum: releaseStateNames },
+    since: instant,
+    withdrawn: flag,
+    rejected: orNull(text),
+    generation: count,
+    serves: flag,
+    acceptsBirths: flag,
+    share: { type: 'number', minimum: 0, maximum: 1 },
+    file: text,
+    hash: text,
+    targets: listOf(named('TargetStatus')),
+    sessions: objectOf<SessionFigures>({ active: count, provisional: count, oldest: orNull(instant) }),
+    births: count,
+    exchangesOpen: count,
+    websocketsOpen: count,
+    verdict: named('VerdictStatus'),
+  }),
+  TargetStatus: objectOf<TargetStatus>({
+    url: text,
+    healthy: orNull(flag),
+    lastProbe: orNull(
+      objectOf<NonNullable<TargetStatus['lastProbe']>>({
+        at: instant,
+        ok: flag,
+        detail: text,
+        durationMs: { type: 'number', minimum: 0 },
+      }),
+    ),
+  }),
+  VerdictStatus: objectOf<VerdictStatus>({
+    kind: { enum: ['retirable', 'blocked', 'unknown'] },
+    text,
+    asOf: instant,
+    at: orNull(instant),
+    reasons: listOf({ type: 'object', additionalProperties: { type: ['string', 'number', 'null'] } }),
+  }),
+  EventStatus: objectOf<EventStatus>({
+    sequence: count,
+    id: text,
+    at: instant,
+    type: text,
+    site: orNull(text),
+    release: orNull(text),
+    from: orNull(text),
+    to: orNull(text),
+    cause: text,
+    hash: orNull(text),
+  }),
+  KeyRotation: objectOf<KeyRotation>({ keyId: count }),
+  OrderBody: objectOf<OrderBody>({ reason: { type: 'string', minLength: 1, maxLength: 500 } }, ['reason']),
+  ProblemJson: objectOf<ProblemJson>({ type: text, title: text, status: count, detail: text, rule: text }, [
+    'detail',
+    'rule',
+  ]),
+} as const satisfies Readonly<Record<string, JsonSchema>>
+
+/** The name of a schema. */
+export type SchemaName = keyof typeof jsonSchemas

@@ -1,0 +1,60 @@
+// What gateway.yaml and the AMARRE_* environment say, as values: durations in ms, sizes in bytes.
+
+export interface ListenAddress {
+  readonly host: string
+  /** 0 asks the system for a free port. */
+  readonly port: number
+}
+
+export interface Certificate {
+  readonly cert: string
+  readonly key: string
+}
+
+export interface HttpListen {
+  readonly address: ListenAddress
+  readonly engine: 'uws' | 'node'
+}
+
+export interface HttpsListen extends HttpListen {
+  readonly certificates: readonly Certificate[]
+}
+
+/** A share of 0 is `off`, 1 is `all`; `errors` logs failed requests only. */
+export type AccessLog = { readonly kind: 'errors' } | { readonly kind: 'share'; readonly share: number }
+
+export interface Webhook {
+  readonly url: string
+  readonly secretFile: string
+  /** Event names; null: all. */
+  readonly events: readonly string[] | null
+}
+
+export interface Limits {
+  readonly requestHeadBytes: number
+  readonly requestBodyBytes: number
+  readonly headerTimeoutMs: number
+  readonly upstreamTimeoutMs: number
+  readonly connectTimeoutMs: number
+  /** Most confirmed sessions in the ledger. */
+  readonly sessions: number
+  readonly exitDelayMs: number
+  readonly drainOnExitMs: number
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent'
+
+export interface GatewaySettings {
+  readonly listen: { readonly http: HttpListen; readonly https: HttpsListen | null }
+  readonly admin: { readonly listen: ListenAddress; readonly tokenFile: string | null }
+  /** A number of processes; `auto` is one for each processor. */
+  readonly workers: number | 'auto'
+  readonly state: { readonly directory: string }
+  readonly keys: { readonly file: string | null }
+  readonly watch: 'notify' | 'poll'
+  /** CIDR blocks or single addresses. */
+  readonly trustedProxies: readonly string[]
+  readonly log: { readonly level: LogLevel; readonly access: AccessLog }
+  readonly webhooks: readonly Webhook[]
+  readonly limits: Limits
+}

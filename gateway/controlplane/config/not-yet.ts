@@ -1,0 +1,64 @@
+// Keys that are read and checked but whose feature is not built: a file that sets one is told so. A line goes when its
+// feature comes.
+import type { FileKind } from './schema-keys.js'
+
+interface NotYet {
+  readonly kind: FileKind
+  /** Keys from the root, with dots. */
+  readonly path: string
+  /** Whether what is written there asks for more than there is. */
+  readonly asksForIt: (written: unknown) => boolean
+  /** What comes of it now; where absent, nothing. */
+  readonly sentence?: string
+}
+
+/** A key that asks for what is not built, and what its file is told. */
+export interface NotYetFound {
+  readonly path: readonly string[]
+  readonly sentence: string
+}
+
+const isSet = (written: unknown): boolean => written !== null
+const isFilled = (written: unknown): boolean =>
+  typeof written === 'object' && written !== null && Object.keys(written).length > 0
+const isOtherThan = (word: unknown) => (written: unknown) => written !== word
+const is = (word: unknown) => (written: unknown) => written === word
+
+const noEffect = 'accepted, but has no effect in this version'
+const actsAsRefuse = 'accepted, but acts as "refuse" in this version'
+
+const notYet: readonly NotYet[] = [
+  { kind: 'gateway', path: 'listen.https', asksForIt: isSet },
+  { kind: 'gateway', path: 'listen.http.engine', asksForIt: is('node') },
+  { kind: 'gateway', path: 'webhooks', asksForIt: isFilled },
+  { kind: 'site', path: 'session.startsOn', asksForIt: isOtherThan('request') },
+  { kind: 'site', path: 'session.onReleaseGone', asksForIt: is('move'), sentence: actsAsRefuse },
+  { kind: 'site', path: 'session.legacy', asksForIt: isSet },
+  { kind: 'site', path: 'retain.onOverflow', asksForIt: isOtherThan('keep') },
+  { kind: 'site', path: 'assets.paths', asksForIt: isFilled },
+  { kind: 'site', path: 'pagePin.header', asksForIt: isSet },
+  { kind: 'site', path: 'pagePin.query', asksForIt: isSet },
+  { kind: 'site', path: 'freeze', asksForIt: is(true) },
+  { kind: 'site', path: 'windows', asksForIt: isFilled },
+  { kind: 'registration', path: 'takeOver', asksForIt: isOtherThan('never') },
+  { kind: 'registration', path: 'requires', asksForIt: isFilled },
+  { kind: 'registration', path: 'activate.at', asksForIt: isSet },
+  { kind: 'registration', path: 'activate.steps', asksForIt: isSet },
+  { kind: 'registration', path: 'onAbort', asksForIt: isOtherThan('keep') },
+]
+
+/** The keys of a kind of file whose feature is not built. */
+export function notYetPaths(kind: FileKind): readonly string[] {
+  return notYet.filter((entry) => entry.kind === kind).map(({ path }) => path)
+}
+
+/** Where a document asks for what is not built; `read` gives what is written at a path, undefined for nothing. */
+export function notYetIn(kind: FileKind, read: (path: readonly string[]) => unknown): readonly NotYetFound[] {
+  return notYet.flatMap((entry) => {
+    if (entry.kind !== kind) return []
+    const path = entry.path.split('.')
+    const written = read(path)
+    const isAsked = written !== undefined && entry.asksForIt(written)
+    return isAsked ? [{ path, sentence: entry.sentence ?? noEffect }] : []
+  })
+}

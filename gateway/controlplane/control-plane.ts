@@ -1,0 +1,351 @@
+// The control plane as one running thing: configuration in, publications out, reports in, state kept. It wires the
+// parts and beats their time; each decision is made in the part that it belongs to.
+import type { ReleaseIndex } from '../domain/ids.js'
+import type { LifecycleStore, Log } from '../domain/ports.js'
+import { serves } from '../domain/release.js'
+import { grainMs, promiseSpanMs, type TimeSpan } from '../domain/session.js'
+import type { EndedSession, WorkerReport } from '../plane-protocol.js'
+import type { LoadedConfig } from './config/desired-state.js'
+import type { GatewaySettings } from './config/gateway-settings.js'
+import { Doubts } from './doubts.js'
+import { EventLog } from './event-log.js'
+import { EvidenceBook } from './evidence-book.js'
+import { HealthProber, type Probe } from './health-prober.js'
+import { KeyKeeper } from './key-keeper.js'
+import type { SavedKeyRing } from './key-ring.js'
+import type { LedgerKeeper } from './ledger-keeper.js'
+import { ProvisionalWindow } from './provisional-window.js'
+import { Publisher } from './publisher.js'
+import { phantomsOf, widened, type Recovery } from './recovery.js'
+import { ReleaseController } from './release-controller.js'
+import { saveCheckpoint, saveLifecycle, type ExtraTolerance, type SavedCheckpoint } from './saved-state.js'
+import type { SessionLedger } from './session-ledger.js'
+import { SiteRegister, type SavedRegister } from './site-register.js'
+import type { Supervisor, SupervisorEvents } from './supervisor.js'
+import { composeSites } from './table-composer.js'
+import { Traffic, type WorkerKey } from './traffic.js'
+
+/** A clock whose epoch follows the wall clock when that jumps. */
+export interface AdjustableClock {
+  epochMs: number
+  now(): number
+  monotonic(): number
+  /** What the epoch would be by the wall clock of this moment. */
+  wallEpochMs(): number
+}
+
+export interface ControlPlaneParts {
+  readonly clock: AdjustableClock
+  readonly log: Log
+  readonly store: LifecycleStore
+  readonly ledger: SessionLedger
+  readonly ledgerKeeper: LedgerKeeper
+  readonly supervisor: Supervisor
+  readonly probe: Probe
+  readonly keys: { readonly ring: SavedKeyRing; write(ring: SavedKeyRing): Promise<void>; randomSecret(): Uint8Array }
+  readonly recovery: Recovery
+  readonly savedRegister: SavedRegister | null
+  readonly savedCheckpoint: SavedCheckpoint | null
+}
+
+/** The wall clock may part from the monotonic one by so much before it counts as a jump. */
+const jumpMs = 5_000
+/** Tokens born further ahead than this are hostile, unless the clock was set back. */
+const futureToleranceMs = 5 * 60_000
+const judgeMs = 200
+const beatMs = 1_000
+const keptSpans = 64
+
+export class ControlPlane implements SupervisorEvents {
+  readonly parts: ControlPlaneParts
+  readonly register = new SiteRegister()
+  readonly traffic = new Traffic()
+  readonly events: EventLog
+  readonly evidence: EvidenceBook
+  readonly doubts: Doubts
+  readonly prober: HealthProber
+  readonly publisher: Publisher
+  readonly controller: ReleaseController
+  readonly keyKeeper: KeyKeeper
+  readonly provisional = new ProvisionalWindow()
+  config: LoadedConfig
+  readonly reloads = { applied: 0, rejected: 0 }
+  isLeaving = false
+  #spans: TimeSpan[]
+  #tolerance: ExtraTolerance | null
+  #savedLifecycle = ''
+  #timers: NodeJS.Timeout[] = []
+  #checkpointing: Promise<void> = Promise.resolve()
+
+  constructor(parts: ControlPlaneParts, config: LoadedConfig) {
+    const { clock, log, store, ledger, recovery } = parts
+    this.parts = parts
+    this.config = config
+    this.#spans = [...recovery.spans]
+    this.#tolerance = recovery.tolerance
+    this.events = new EventLog(store, clock, log)
+    this.evidence = new EvidenceBook(ledger, this.traffic, clock)
+    this.doubts = new Doubts(recovery.doubts)
+    this.prober = new HealthProber(parts.probe, clock, () => this.controller.settle())
+    this.publisher = new Publisher(parts.supervisor)
+    this.keyKeeper = new KeyKeeper(parts.keys.ring, {
+      clock,
+      events: this.events,
+      write: (ring) => parts.keys.write(ring),
+      randomSecret: () => parts.keys.randomSecret(),
+      longestPromiseMs: () => this.#longestTokenMs(),
+      onChange: () => this.#publish(),
+    })
+    this.#restore()
+    this.controller = new ReleaseController({
+      clock,
+      register: this.register,
+      evidence: this.evidence,
+      doubts: this.doubts,
+      ledger,
+      prober: this.prober,
+      publisher: this.publisher,
+      events: this.events,
+      onChange: () => this.#changed(),
+    })
+  }
+
+  /** Takes up where the saved state ends: what was known, what may be lost, what does not count as idling. */
+  #restore(): void {
+    const { recovery, savedRegister, savedCheckpoint, clock } = this.parts
+    if (savedRegister !== null) this.register.restore(savedRegister)
+    if (savedCheckpoint === null) return
+    this.evidence.restore(savedCheckpoint.promises)
+    if (recovery.gap !== null) this.#addSpan(recovery.gap)
+    if (!recovery.isLossy) return
+    const now = clock.now()
+    const loss = { since: savedCheckpoint.asOf, end: now, slackMs: Math.max(0, now - savedCheckpoint.asOf) }
+    for (const { index, until } of phantomsOf(this.register.sites, loss)) this.evidence.addPhantom(index, until)
+    this.events.add('unclean-stop', 'the gateway was killed: what it saw last may be lost')
+  }
+
+  /** Begins: the first publication goes out, time begins to beat. */
+  start(): void {
+    if (this.doubts.save().stateLostAt !== null) {
+      this.events.add('state-lost', 'no saved state: verdicts are unknown for one whole promise')
+    }
+    this.events.add('started', 'the gateway started')
+    this.controller.follow(this.config)
+    this.#timers = [
+      setInterval(() => this.#judge(), judgeMs),
+      setInterval(() => this.#beat(), beatMs),
+    ]
+  }
+
+  /** Another content of the configuration directory. */
+  useConfig(config: LoadedConfig): void {
+    const known = new Set(this.config.problems.map((problem) => JSON.stringify(problem)))
+    const errors = config.problems.filter((problem) => problem.severity === 'error')
+    for (const problem of errors) {
+      if (known.has(JSON.stringify(problem))) continue
+      const { file, line, column, path, message } = problem
+      this.events.add('config-rejected', `${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`)
+    }
+    this.reloads[errors.length > 0 ? 'rejected' : 'applied']++
+    this.config = config
+    this.controller.follow(config)
+  }
+
+  /** Why the gateway is not ready; empty when it is. */
+  waitingFor(): string[] {
+    const reasons: string[] = []
+    if (this.isLeaving) reasons.push('the gateway is leaving')
+    const { workers } = this.parts.supervisor
+    const listening = workers.filter((worker) => worker.state === 'listening').length
+    if (listening === 0 || listening < workers.length) reasons.push(`${listening} of ${workers.length} workers listen`)
+    const unserved = this.register.sites.flatMap((site) =>
+      [...site.releases.values()].filter((release) => serves(release) && this.#isUnserved(release.index)),
+    )
+    for (const { registration } of unserved) {
+      reasons.push(`${registration.site} ${registration.version} is not served by every worker yet`)
+    }
+    return reasons
+  }
+
+  #isUnserved(index: ReleaseIndex): boolean {
+    return !this.controller.isLeaving(index) && !this.publisher.isServedEverywhere(index)
+  }
+
+  // -- what workers tell --------------------------------------------------------------------------------------------------
+
+  onListening(worker: WorkerKey, at: number): void {
+    this.evidence.listening(worker, at)
+  }
+
+  onReport(worker: WorkerKey, report: WorkerReport): void {
+    this.traffic.reported(worker, report)
+    this.evidence.reported(worker, report)
+    for (const [site, at] of report.foreignSeen) this.doubts.foreignSeen(site, at)
+  }
+
+  onSessionsEnded(sessions: readonly EndedSession[]): void {
+    const now = this.parts.clock.now()
+    for (const { id, until } of sessions) this.parts.ledger.end(id, now, Math.max(0, until - now))
+    this.parts.supervisor.tellEnded(sessions)
+  }
+
+  onAcknowledged(): void {
+    this.controller.settle()
+    if (this.keyKeeper.isRotating && this.publisher.isAcknowledged(this.publisher.generation)) {
+      void this.keyKeeper.everyoneVerifies()
+    }
+  }
+
+  onLost(worker: WorkerKey, how: string): void {
+    const now = this.parts.clock.now()
+    const since = this.evidence.reportedAt(worker)
+    if (since !== null) {
+      for (const { index, until } of phantomsOf(this.register.sites, { since, end: now, slackMs: 0 })) {
+        this.evidence.addPhantom(index, until)
+      }
+    }
+    this.onLeft(worker)
+    this.events.add('worker-lost', `${how}; what it saw last may be lost`)
+  }
+
+  onLeft(worker: WorkerKey): void {
+    this.evidence.left(worker)
+    this.traffic.died(worker)
+  }
+
+  onListenFailed(reason: string): void {
+    this.parts.log.error('a worker cannot listen', { reason })
+  }
+
+  // -- time -----------------------------------------------------------------------------------------------------------------
+
+  #judge(): void {
+    this.controller.judge()
+  }
+
+  #beat(): void {
+    this.parts.supervisor.watch()
+    this.#watchClock()
+    this.#sample()
+    void this.keyKeeper.dropExpired()
+    this.#checkpointing = this.#checkpointing.then(() => this.#checkpoint(false))
+  }
+
+  /** A jump of the wall clock is taken like a stop: nobody idled, and for one promise nothing is certain. */
+  #watchClock(): void {
+    const { clock } = this.parts
+    const driftMs = clock.wallEpochMs() - clock.epochMs
+    if (Math.abs(driftMs) < jumpMs) return
+    const before = clock.now()
+    clock.epochMs += driftMs
+    if (driftMs > 0) this.#addSpan({ from: before, lengthMs: driftMs })
+    else this.#tolerance = widened(this.#tolerance, -driftMs, clock.now())
+    this.doubts.clockJumped(Math.max(before, clock.now()))
+    this.events.add('clock-jump', `the wall clock jumped by ${Math.round(driftMs / 1000)} s`)
+    this.#changed()
+  }
+
+  #addSpan(span: TimeSpan): void {
+    this.#spans = [...this.#spans, span].slice(-keptSpans)
+    this.evidence.addSpan(span, this.publisher.nextGeneration)
+  }
+
+  #sample(): void {
+    const now = this.parts.clock.now()
+    for (const site of this.register.sites) {
+      for (const { index } of site.releases.values()) {
+        this.provisional.sample(index, this.traffic.of(index).births, now)
+      }
+    }
+  }
+
+  // -- keeping and publishing -------------------------------------------------------------------------------------------
+
+  #changed(): void {
+    this.#keepPolicies()
+    this.#publish()
+    this.#saveLifecycle()
+  }
+
+  #keepPolicies(): void {
+    for (const site of this.register.sites) {
+      for (const { index } of site.releases.values()) {
+        this.parts.ledger.setMaxAge(index, site.policy.session.maxAgeMs)
+        this.parts.ledger.setProvisionalWindow(index, site.policy.session.provisionalTimeoutMs)
+      }
+    }
+  }
+
+  #publish(): void {
+    const { clock, recovery } = this.parts
+    const sites = composeSites(this.register.sites, {
+      healthOf: (release, url) => this.prober.healthOf(release, url),
+      isLeaving: (index) => this.controller.isLeaving(index),
+    })
+    const extraMs = this.#tolerance !== null && this.#tolerance.until > clock.now() ? this.#tolerance.ms : 0
+    const time = { epochMs: clock.epochMs, spans: this.#spans, futureToleranceMs: futureToleranceMs + extraMs }
+    this.publisher.publish(sites, this.keyKeeper.spec, time, publishedSettings(recovery.issuer, this.config.gateway))
+  }
+
+  #saveLifecycle(): void {
+    const saved = {
+      version: 1,
+      issuer: this.parts.recovery.issuer,
+      register: this.register.save(),
+      doubts: this.doubts.save(),
+      spans: this.#spans,
+      tolerance: this.#tolerance,
+      lastGood: this.config.lastGood,
+    } as const
+    const fingerprint = JSON.stringify(saved)
+    if (fingerprint === this.#savedLifecycle) return
+    this.#savedLifecycle = fingerprint
+    saveLifecycle(this.parts.store, saved).catch((error: unknown) => this.#cannotSave(error))
+  }
+
+  /** First the sessions, then the mark that says up to when they are known. */
+  async #checkpoint(isClean: boolean): Promise<void> {
+    const { ledgerKeeper, store, clock } = this.parts
+    const asOf = isClean ? clock.now() : this.evidence.asOf
+    if (asOf === null) return
+    try {
+      this.#saveLifecycle()
+      const promises = this.evidence.save()
+      await ledgerKeeper.save(asOf)
+      await saveCheckpoint(store, { version: 1, asOf, isClean, promises })
+    } catch (error) {
+      this.#cannotSave(error)
+    }
+  }
+
+  #cannotSave(error: unknown): void {
+    this.parts.log.error('the state cannot be saved', { error: String(error) })
+  }
+
+  /** The longest that any token can be honoured, held ones included. */
+  #longestTokenMs(): number {
+    const spans = this.register.sites.map(({ policy }) => {
+      const { session } = policy
+      return Math.max(promiseSpanMs(session), session.maxAgeMs) + grainMs(session)
+    })
+    const extraMs = this.#spans.reduce((sum, span) => sum + span.lengthMs, 0)
+    return Math.max(0, ...spans) + extraMs
+  }
+
+  /** Stops the beat and keeps everything; the workers have left before. */
+  async stop(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer)
+    this.prober.stop()
+    this.controller.judge()
+    this.events.add('stopped', 'the gateway was told to stop')
+    await this.#checkpointing
+    await this.#checkpoint(true)
+    await this.parts.store.flushed()
+  }
+}
+
+function publishedSettings(issuer: string, gateway: GatewaySettings) {
+  const { limits, trustedProxies, log } = gateway
+  const access = log.access.kind === 'errors' ? { share: 0, errors: true } : { share: log.access.share, errors: false }
+  return { issuer, limits, trustedProxies, access }
+}

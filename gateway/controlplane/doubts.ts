@@ -1,0 +1,59 @@
+// Reasons to say `unknown`: what they are, when they came, and when they have passed: one whole promise after their
+// cause, because by then every token that they concern has expired.
+import type { SiteName } from '../domain/ids.js'
+import type { Doubt } from '../domain/verdict.js'
+
+/** Doubts as saved: instants of their causes. */
+export interface SavedDoubts {
+  readonly stateLostAt: number | null
+  readonly clockJumpedAt: number | null
+  readonly foreignSeenAt: readonly (readonly [site: string, at: number])[]
+}
+
+/** A worker that has not reported for so long makes every verdict unknown. */
+const silentMs = 3_000
+
+export class Doubts {
+  #stateLostAt: number | null
+  #clockJumpedAt: number | null
+  readonly #foreignSeenAt: Map<string, number>
+
+  constructor(saved: SavedDoubts) {
+    this.#stateLostAt = saved.stateLostAt
+    this.#clockJumpedAt = saved.clockJumpedAt
+    this.#foreignSeenAt = new Map(saved.foreignSeenAt)
+  }
+
+  clockJumped(at: number): void {
+    this.#clockJumpedAt = Math.max(this.#clockJumpedAt ?? 0, at)
+  }
+
+  /** A token of another gateway came to a site: part of the traffic goes elsewhere. */
+  foreignSeen(site: string, at: number): void {
+    this.#foreignSeenAt.set(site, Math.max(this.#foreignSeenAt.get(site) ?? 0, at))
+  }
+
+  /** Every doubt about a site's releases; `promiseMs` is the longest promise in force since the doubt's cause. */
+  about(site: SiteName, promiseMs: (since: number) => number, reports: { asOf: number | null; now: number }): Doubt[] {
+    const doubts: Doubt[] = []
+    const add = (because: Doubt['because'], at: number | null | undefined): void => {
+      if (at === null || at === undefined) return
+      const until = at + promiseMs(at)
+      if (until > reports.now) doubts.push({ because, until: until === Infinity ? null : until })
+    }
+    add('state-lost', this.#stateLostAt)
+    add('clock-jump', this.#clockJumpedAt)
+    add('foreign-tokens', this.#foreignSeenAt.get(site))
+    if (reports.asOf === null) doubts.push({ because: 'starting', until: null })
+    else if (reports.now - reports.asOf > silentMs) doubts.push({ because: 'worker-silent', until: null })
+    return doubts
+  }
+
+  save(): SavedDoubts {
+    return {
+      stateLostAt: this.#stateLostAt,
+      clockJumpedAt: this.#clockJumpedAt,
+      foreignSeenAt: [...this.#foreignSeenAt],
+    }
+  }
+}

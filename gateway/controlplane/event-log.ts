@@ -1,0 +1,68 @@
+// The event log: every transition and everything else that an operator may want to know later, with time and cause,
+// kept in the store and told to the log.
+import { randomUUID } from 'node:crypto'
+import type { Clock, LifecycleStore, Log } from '../domain/ports.js'
+
+/** What kinds of events there are. */
+export type EventType =
+  | 'started'
+  | 'stopped'
+  | 'transition'
+  | 'withdrawn'
+  | 'restored'
+  | 'registered'
+  | 'updated'
+  | 'removed'
+  | 'policy'
+  | 'config-rejected'
+  | 'worker-lost'
+  | 'state-lost'
+  | 'unclean-stop'
+  | 'clock-jump'
+  | 'foreign-tokens'
+  | 'retention-exceeded'
+  | 'no-accepting-release'
+  | 'keys-rotated'
+  | 'key-dropped'
+
+/** One event as kept. Its saved form has a version of its own. */
+export interface SavedEvent {
+  readonly version: 1
+  readonly id: string
+  readonly at: number
+  readonly type: EventType
+  readonly site: string | null
+  readonly release: string | null
+  readonly from: string | null
+  readonly to: string | null
+  readonly cause: string
+  readonly hash: string | null
+}
+
+export type EventFields = Partial<Pick<SavedEvent, 'site' | 'release' | 'from' | 'to' | 'hash'>>
+
+export class EventLog {
+  readonly #store: LifecycleStore
+  readonly #clock: Clock
+  readonly #log: Log
+
+  constructor(store: LifecycleStore, clock: Clock, log: Log) {
+    this.#store = store
+    this.#clock = clock
+    this.#log = log
+  }
+
+  add(type: EventType, cause: string, fields: EventFields = {}): void {
+    const none = { site: null, release: null, from: null, to: null, hash: null }
+    const event: SavedEvent = { version: 1, id: randomUUID(), at: this.#clock.now(), type, cause, ...none, ...fields }
+    this.#log.info(type, { cause, ...fields })
+    this.#store.appendEvent(event).catch((error: unknown) => {
+      this.#log.error('event was not kept', { type, error: String(error) })
+    })
+  }
+
+  /** Newest first. */
+  list(limit: number, before?: number): readonly { readonly sequence: number; readonly event: SavedEvent }[] {
+    return this.#store.events(limit, before).map(({ sequence, event }) => ({ sequence, event: event as SavedEvent }))
+  }
+}

@@ -1,0 +1,157 @@
+// What is known of every release: the workers' reports, the ledger, promises made at births and what may have been
+// lost. Everything is as of the oldest report of any worker that can touch a release, never as of now.
+import type { ReleaseIndex } from '../domain/ids.js'
+import type { Clock } from '../domain/ports.js'
+import { isEmpty, type Evidence } from '../domain/retirement.js'
+import { extendPromise, type TimeSpan } from '../domain/session.js'
+import type { WorkerReport } from '../plane-protocol.js'
+import type { SessionLedger } from './session-ledger.js'
+import type { Traffic, WorkerKey } from './traffic.js'
+
+/** Promises and losses of one release, as saved. */
+export interface SavedPromises {
+  readonly index: number
+  readonly birthsUntil: number
+  readonly phantoms: readonly number[]
+}
+
+interface Account {
+  birthsUntil: number
+  phantoms: number[]
+  lastTouchAt: number
+  emptySince: number | null
+}
+
+interface WorkerNotes {
+  /** Monotonic: up to here nothing that it did is unknown. */
+  reportedAt: number
+  generation: number
+}
+
+export class EvidenceBook {
+  readonly #ledger: SessionLedger
+  readonly #traffic: Traffic
+  readonly #clock: Clock
+  readonly #accounts = new Map<ReleaseIndex, Account>()
+  readonly #workers = new Map<WorkerKey, WorkerNotes>()
+  /** Spans with the generation from which on workers know them. */
+  readonly #spans: { readonly span: TimeSpan; readonly generation: number }[] = []
+  /** Monotonic; stays where it was while no worker lives. */
+  #asOf: number | null = null
+
+  constructor(ledger: SessionLedger, traffic: Traffic, clock: Clock) {
+    this.#ledger = ledger
+    this.#traffic = traffic
+    this.#clock = clock
+  }
+
+  /** Wall-clock instant up to which everything is known; null before the first worker has listened. */
+  get asOf(): number | null {
+    if (this.#workers.size > 0) this.#asOf = Math.min(...[...this.#workers.values()].map((w) => w.reportedAt))
+    return this.#asOf === null ? null : this.#asOf - this.#clock.monotonic() + this.#clock.now()
+  }
+
+  /** Whether every worker has reported since it routes by that generation. */
+  allReportedAt(generation: number): boolean {
+    return [...this.#workers.values()].every((worker) => worker.generation >= generation)
+  }
+
+  listening(worker: WorkerKey, at: number): void {
+    this.#workers.set(worker, { reportedAt: at, generation: 0 })
+  }
+
+  reported(worker: WorkerKey, report: WorkerReport): void {
+    const notes = this.#workers.get(worker)
+    if (notes === undefined) return
+    notes.reportedAt = report.madeAt
+    notes.generation = report.generation
+    const unknownSpans = this.#spans.filter((known) => known.generation > report.generation).map(({ span }) => span)
+    const until = report.touched.until.map((each) => extendPromise(each, unknownSpans))
+    this.#ledger.touch({ ...report.touched, until }, this.#clock.now())
+    for (const figures of report.releases) {
+      const account = this.#accountOf(figures.index as ReleaseIndex)
+      account.birthsUntil = Math.max(account.birthsUntil, extendPromise(figures.birthsUntil, unknownSpans))
+      account.lastTouchAt = Math.max(account.lastTouchAt, figures.lastTouchAt)
+    }
+  }
+
+  /** A worker left in order: its last report was its last word. */
+  left(worker: WorkerKey): void {
+    void this.asOf
+    this.#workers.delete(worker)
+  }
+
+  /** When a worker last reported (wall clock), before it is lost. */
+  reportedAt(worker: WorkerKey): number | null {
+    const notes = this.#workers.get(worker)
+    return notes === undefined ? null : notes.reportedAt - this.#clock.monotonic() + this.#clock.now()
+  }
+
+  /** Something that touched this release may be unknown: it counts as one session until then. */
+  addPhantom(release: ReleaseIndex, until: number): void {
+    const account = this.#accountOf(release)
+    const now = this.#clock.now()
+    account.phantoms = [...account.phantoms.filter((each) => each > now - 1000), until]
+    account.emptySince = null
+  }
+
+  /** A span that does not count as idling, known to workers from that generation on. */
+  addSpan(span: TimeSpan, generation: number): void {
+    this.#spans.push({ span, generation })
+    this.#ledger.extend(span)
+    for (const account of this.#accounts.values()) {
+      account.birthsUntil = extendPromise(account.birthsUntil, [span])
+      account.phantoms = account.phantoms.map((until) => extendPromise(until, [span]))
+    }
+  }
+
+  /** Looks at a release by the newest reports; to be called for each that is on its way out, once a round. */
+  observe(release: ReleaseIndex, acceptsBirths: boolean): Omit<Evidence, 'doubts'> | null {
+    const asOf = this.asOf
+    if (asOf === null) return null
+    const account = this.#accountOf(release)
+    const sessions = this.#ledger.of(release)
+    const open = this.#traffic.openOf(release)
+    const seen = {
+      asOf,
+      acceptsBirths,
+      // Sessions that the ledger had no room for are bounded together with the births.
+      birthsUntil: Math.max(account.birthsUntil, sessions.overflowUntil),
+      sessions: { count: sessions.active, until: sessions.latestUntil },
+      exchangesOpen: open.exchanges,
+      socketsOpen: open.sockets,
+      phantoms: account.phantoms,
+    }
+    const wasTouched = account.emptySince !== null && account.lastTouchAt > account.emptySince
+    if (!isEmpty(seen)) account.emptySince = null
+    else if (account.emptySince === null || wasTouched) account.emptySince = asOf
+    return { ...seen, emptySince: account.emptySince }
+  }
+
+  forget(release: ReleaseIndex): void {
+    this.#accounts.delete(release)
+    this.#ledger.forget(release)
+    this.#traffic.forget(release)
+  }
+
+  save(): SavedPromises[] {
+    return [...this.#accounts].map(([index, { birthsUntil, phantoms }]) => ({ index, birthsUntil, phantoms }))
+  }
+
+  restore(saved: readonly SavedPromises[]): void {
+    for (const { index, birthsUntil, phantoms } of saved) {
+      const account = this.#accountOf(index as ReleaseIndex)
+      account.birthsUntil = birthsUntil
+      account.phantoms = [...phantoms]
+    }
+  }
+
+  #accountOf(release: ReleaseIndex): Account {
+    let account = this.#accounts.get(release)
+    if (account === undefined) {
+      account = { birthsUntil: 0, phantoms: [], lastTouchAt: 0, emptySince: null }
+      this.#accounts.set(release, account)
+    }
+    return account
+  }
+}

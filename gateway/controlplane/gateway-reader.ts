@@ -1,0 +1,213 @@
+// The control plane as the admin API and the metrics read it. Only reads and renders; the few orders are handed on.
+import { isoText } from '../domain/instant-text.js'
+import { acceptsBirths, serves, type Release } from '../domain/release.js'
+import type { TargetHealth } from '../domain/target-health.js'
+import type { Verdict } from '../domain/verdict.js'
+import type { EventStatus, GatewayStatus, ReleaseStatus, SiteStatus, TargetStatus } from './admin-protocol.js'
+import type { ControlPlane } from './control-plane.js'
+import type { GatewayReading, GatewayView, ReleaseReading } from './gateway-view.js'
+import { RuleRefusal } from './rule-refusal.js'
+import { compareReleases, formerReleases, type Site } from './site-register.js'
+import { verdictStatus } from './verdict-status.js'
+
+export interface ReaderOptions {
+  readonly plane: ControlPlane
+  readonly startedAt: number
+  readonly publicUrl: () => string
+  readonly usesGeneratedKeys: boolean
+}
+
+export class GatewayReader implements GatewayView {
+  readonly #options: ReaderOptions
+  readonly #plane: ControlPlane
+
+  constructor(options: ReaderOptions) {
+    this.#options = options
+    this.#plane = options.plane
+  }
+
+  status(): GatewayStatus {
+    const waitingFor = this.#plane.waitingFor()
+    const { problems, keptFiles } = this.#plane.config
+    return {
+      ready: waitingFor.length === 0,
+      waitingFor,
+      startedAt: isoText(this.#options.startedAt),
+      publicUrl: this.#options.publicUrl(),
+      workers: this.#plane.parts.supervisor.workers,
+      config: { problems, keptFiles },
+    }
+  }
+
+  sites(): readonly SiteStatus[] {
+    return this.#plane.register.sites.map((site) => {
+      const releases = newestFirst(site)
+      return {
+        site: site.policy.site,
+        hosts: site.policy.hosts,
+        active: releases.filter(acceptsBirths).map((release) => release.registration.version),
+        warnings: warningsOf(site),
+        releases: releases.map((release) => this.#releaseStatus(release)),
+      }
+    })
+  }
+
+  releases(name: string): readonly ReleaseStatus[] | null {
+    const site = this.#plane.register.sites.find((each) => each.policy.site === name)
+    return site === undefined ? null : newestFirst(site).map((release) => this.#releaseStatus(release))
+  }
+
+  events(limit: number, before?: number): readonly EventStatus[] {
+    return this.#plane.events.list(limit, before).map(({ sequence, event }) => {
+      const { id, at, type, site, release, from, to, cause, hash } = event
+      return { sequence, id, at: isoText(at), type, site, release, from, to, cause, hash }
+    })
+  }
+
+  rotateKeys(by: string): Promise<{ readonly keyId: number }> {
+    return this.#plane.keyKeeper.rotate(by)
+  }
+
+  async retire(siteName: string, version: string, by: string): Promise<ReleaseStatus> {
+    const found = this.#find(siteName, version)
+    if (found === null) throw new RuleRefusal('no-such-release', `site "${siteName}" has no release "${version}"`)
+    const { state } = found
+    if (state.name === 'retired') return this.#releaseStatus(found)
+    if (state.name !== 'retirable') {
+      const text = verdictStatus(this.#plane.controller.verdictOf(found), this.#now).text
+      throw new RuleRefusal('retire-needs-retirable', `"${version}" is ${state.name}: ${text}`)
+    }
+    this.#plane.controller.retire(found, by)
+    return this.#releaseStatus(found)
+  }
+
+  reading(): GatewayReading {
+    const { config, traffic, reloads, parts, register } = this.#plane
+    const { supervisor } = parts
+    return {
+      releases: register.sites.flatMap((site) =>
+        [...site.releases.values()].map((release) => this.#releaseReading(site, release)),
+      ),
+      sites: traffic.sites(),
+      configFiles: config.files.map(({ file, isValid }) => ({ file, valid: isValid })),
+      configReloads: reloads,
+      workers: { running: supervisor.workers.length, lost: supervisor.lost },
+      usesGeneratedKeys: this.#options.usesGeneratedKeys,
+      frontRefusals: traffic.frontRefusals(),
+    }
+  }
+
+  get #now(): number {
+    return this.#plane.parts.clock.now()
+  }
+
+  #find(site: string, version: string): Release | null {
+    const found = this.#plane.register.sites.find((each) => each.policy.site === site)
+    return [...(found?.releases.values() ?? [])].find((each) => each.registration.version === version) ?? null
+  }
+
+  #releaseReading(site: Site, release: Release): ReleaseReading {
+    const { prober, controller, parts, traffic } = this.#plane
+    const sessions = parts.ledger.of(release.index)
+    const verdict = controller.verdictOf(release)
+    const figures = traffic.of(release.index)
+    return {
+      site: site.policy.site,
+      version: release.registration.version,
+      state: release.state.name,
+      acceptsBirths: acceptsBirths(release),
+      retirable: retirableValue(release, verdict),
+      emptyBy: verdict.kind === 'blocked' && verdict.emptyBy !== null ? verdict.emptyBy : NaN,
+      active: sessions.active,
+      provisional: this.#provisional(site, release, figures.births),
+      confirmed: sessions.confirmed,
+      ended: sessions.ended,
+      oldestBornAt: sessions.oldestBornAt,
+      targets: release.registration.targets.map((url) => ({
+        url,
+        healthy: isHealthy(prober.healthOf(release.index, url)),
+      })),
+      traffic: figures,
+    }
+  }
+
+  #provisional(site: Site, release: Release, births: number): number {
+    const { provisional, parts } = this.#plane
+    const windowMs = site.policy.session.provisionalTimeoutMs
+    const born = provisional.bornWithin(release.index, births, this.#now, windowMs)
+    return Math.max(0, born - parts.ledger.confirmedSince(release.index, this.#now - windowMs))
+  }
+
+  #releaseStatus(release: Release): ReleaseStatus {
+    const { registration, state } = release
+    const { controller, parts, traffic, register } = this.#plane
+    const site = register.site(registration.site)
+    const sessions = parts.ledger.of(release.index)
+    const figures = traffic.of(release.index)
+    return {
+      site: registration.site,
+      version: registration.version,
+      state: state.name,
+      since: isoText(state.since),
+      withdrawn: release.withdrawn,
+      rejected: state.name === 'rejected' ? state.why : null,
+      generation: release.generation,
+      serves: serves(release) && !controller.isLeaving(release.index),
+      acceptsBirths: acceptsBirths(release),
+      share: acceptsBirths(release) ? 1 : 0,
+      file: registration.file,
+      hash: registration.hash,
+      targets: this.#targets(release),
+      sessions: {
+        active: sessions.active,
+        provisional: site === null ? 0 : this.#provisional(site, release, figures.births),
+        oldest: sessions.active === 0 || sessions.oldestBornAt === 0 ? null : isoText(sessions.oldestBornAt),
+      },
+      births: figures.births,
+      exchangesOpen: figures.exchangesOpen,
+      websocketsOpen: figures.socketsOpen,
+      verdict: verdictStatus(controller.verdictOf(release), this.#now),
+    }
+  }
+
+  #targets(release: Release): TargetStatus[] {
+    return release.registration.targets.map((url) => {
+      const health = this.#plane.prober.healthOf(release.index, url)
+      const last = health?.last ?? null
+      return {
+        url,
+        healthy: isHealthy(health),
+        lastProbe: last === null ? null : { ...last, at: isoText(last.at) },
+      }
+    })
+  }
+}
+
+/** Null before the first probe has answered. */
+function isHealthy(health: TargetHealth | null): boolean | null {
+  return health === null || health.last === null ? null : health.state === 'healthy' || health.state === 'assumed'
+}
+
+/** 1, 0, or NaN when unknown. A retired release is as retirable as can be. */
+function retirableValue(release: Release, verdict: Verdict): number {
+  if (release.state.name === 'retired') return 1
+  if (verdict.kind === 'unknown') return NaN
+  return verdict.kind === 'retirable' ? 1 : 0
+}
+
+function newestFirst(site: Site): Release[] {
+  return [...site.releases.values()].sort((a, b) => compareReleases(site, b, a))
+}
+
+function warningsOf(site: Site): string[] {
+  const warnings: string[] = []
+  if (site.file === null) warnings.push('the site file is gone: its releases drain')
+  else if (![...site.releases.values()].some(acceptsBirths)) {
+    warnings.push('no release accepts births: new visitors get 503')
+  }
+  const former = formerReleases(site).length
+  if (former > site.policy.retain.previous) {
+    warnings.push(`${former} former releases are kept, retain.previous is ${site.policy.retain.previous}`)
+  }
+  return warnings
+}

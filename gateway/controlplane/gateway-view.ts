@@ -1,0 +1,48 @@
+// What the admin API and the metrics may ask of the running control plane: readings, and the few orders that exist.
+import type { ReleaseStateName, EventStatus, GatewayStatus, ReleaseStatus, SiteStatus } from './admin-protocol.js'
+import type { ReleaseTraffic, SiteTraffic } from './traffic.js'
+
+/** One release as the metrics see it. Instants in ms. */
+export interface ReleaseReading {
+  readonly site: string
+  readonly version: string
+  readonly state: ReleaseStateName
+  readonly acceptsBirths: boolean
+  /** 1 retirable, 0 blocked, NaN unknown. */
+  readonly retirable: number
+  /** By when it must be empty if nobody returns; NaN without a bound. */
+  readonly emptyBy: number
+  readonly active: number
+  readonly provisional: number
+  readonly confirmed: number
+  readonly ended: Readonly<Record<string, number>>
+  /** 0 for none. */
+  readonly oldestBornAt: number
+  readonly targets: readonly { readonly url: string; readonly healthy: boolean | null }[]
+  /** Folded over all workers that ever were. */
+  readonly traffic: ReleaseTraffic
+}
+
+export interface GatewayReading {
+  readonly releases: readonly ReleaseReading[]
+  readonly sites: readonly SiteTraffic[]
+  readonly configFiles: readonly { readonly file: string; readonly valid: boolean }[]
+  readonly configReloads: { readonly applied: number; readonly rejected: number }
+  readonly workers: { readonly running: number; readonly lost: number }
+  /** Keys generated under the state directory: lost with a container's own disk. */
+  readonly usesGeneratedKeys: boolean
+  readonly frontRefusals: readonly (readonly [limitation: string, count: number])[]
+}
+
+export interface GatewayView {
+  status(): GatewayStatus
+  sites(): readonly SiteStatus[]
+  /** Null: no such site. */
+  releases(site: string): readonly ReleaseStatus[] | null
+  events(limit: number, before?: number): readonly EventStatus[]
+  reading(): GatewayReading
+  /** Adds a key, signs with it once every worker verifies it. Resolves with the new key's id. */
+  rotateKeys(by: string): Promise<{ readonly keyId: number }>
+  /** The operator's retirement of a retirable release (`retire.when: manual`), or forced. Rejects by rule. */
+  retire(site: string, version: string, by: string): Promise<ReleaseStatus>
+}

@@ -1,0 +1,108 @@
+// Probes every target of every release that serves, for as long as it serves: quickly while the release is being
+// checked, else at the site's interval. Says what each answer made of the target's health; decides nothing.
+import type { ReleaseIndex, TargetUrl } from '../domain/ids.js'
+import type { Clock } from '../domain/ports.js'
+import type { HealthPolicy } from '../domain/site-policy.js'
+import { newHealth, observe, type TargetHealth } from '../domain/target-health.js'
+
+/** Asks one target once; resolves always, within `timeoutMs`. A null path probes by connecting. */
+export type Probe = (
+  url: TargetUrl,
+  path: string | null,
+  timeoutMs: number,
+) => Promise<{ readonly ok: boolean; readonly detail: string }>
+
+/** What is to be probed for one release. */
+export interface ProbePlan {
+  readonly release: ReleaseIndex
+  readonly targets: readonly TargetUrl[]
+  readonly policy: HealthPolicy
+  /** The release is being checked: probes follow each other quickly. */
+  readonly isChecking: boolean
+  /** It served before a restart: its targets are used until a probe says otherwise. */
+  readonly isAssumed: boolean
+}
+
+/** While a release is checked its probes follow each other at this distance. */
+const checkingIntervalMs = 200
+
+interface Probed {
+  plan: ProbePlan
+  health: TargetHealth
+  timer: NodeJS.Timeout | null
+}
+
+export class HealthProber {
+  readonly #probe: Probe
+  readonly #clock: Clock
+  readonly #onChange: (release: ReleaseIndex) => void
+  readonly #probed = new Map<string, Probed>()
+
+  /** `onChange` is called after each answer that changed a target's state. */
+  constructor(probe: Probe, clock: Clock, onChange: (release: ReleaseIndex) => void) {
+    this.#probe = probe
+    this.#clock = clock
+    this.#onChange = onChange
+  }
+
+  /** Probes exactly what the plans name; what stays keeps its health. */
+  follow(plans: readonly ProbePlan[]): void {
+    const wanted = new Set<string>()
+    for (const plan of plans) {
+      for (const url of plan.targets) {
+        const key = keyOf(plan.release, url)
+        wanted.add(key)
+        this.#plan(key, url, plan)
+      }
+    }
+    for (const [key, probed] of this.#probed) {
+      if (wanted.has(key)) continue
+      this.#probed.delete(key)
+      if (probed.timer !== null) clearTimeout(probed.timer)
+    }
+  }
+
+  /** Null for a target that is not probed. */
+  healthOf(release: ReleaseIndex, url: TargetUrl): TargetHealth | null {
+    return this.#probed.get(keyOf(release, url))?.health ?? null
+  }
+
+  stop(): void {
+    this.follow([])
+  }
+
+  #plan(key: string, url: TargetUrl, plan: ProbePlan): void {
+    const known = this.#probed.get(key)
+    if (known === undefined) {
+      const probed: Probed = { plan, health: newHealth(plan.isAssumed ? 'assumed' : 'unproven'), timer: null }
+      this.#probed.set(key, probed)
+      void this.#ask(key, url, probed)
+      return
+    }
+    const becomesUrgent = plan.isChecking && !known.plan.isChecking
+    known.plan = plan
+    if (becomesUrgent && known.timer !== null) {
+      clearTimeout(known.timer)
+      void this.#ask(key, url, known)
+    }
+  }
+
+  async #ask(key: string, url: TargetUrl, probed: Probed): Promise<void> {
+    probed.timer = null
+    const { policy } = probed.plan
+    const startedAt = this.#clock.monotonic()
+    const { ok, detail } = await this.#probe(url, policy.path, policy.timeoutMs)
+    // A late answer: the target is no longer probed, or by another.
+    if (this.#probed.get(key) !== probed) return
+    const durationMs = Math.round(this.#clock.monotonic() - startedAt)
+    const before = probed.health.state
+    probed.health = observe(probed.health, { at: this.#clock.now(), ok, detail, durationMs }, probed.plan.policy)
+    const intervalMs = probed.plan.isChecking ? checkingIntervalMs : probed.plan.policy.intervalMs
+    probed.timer = setTimeout(() => void this.#ask(key, url, probed), intervalMs)
+    if (probed.health.state !== before) this.#onChange(probed.plan.release)
+  }
+}
+
+function keyOf(release: ReleaseIndex, url: TargetUrl): string {
+  return `${release} ${url}`
+}

@@ -1,0 +1,83 @@
+// Keeps the key ring: publishes a new key to verify before any worker signs with it, and drops an old one when the
+// last token that it signed can have expired. Each step is on disk before it is published.
+import type { Clock } from '../domain/ports.js'
+import type { KeyRingSpec } from '../plane-protocol.js'
+import type { EventLog } from './event-log.js'
+import { signingKeyId, withNewestSigning, withNewKey, withoutExpired, type SavedKeyRing } from './key-ring.js'
+
+export interface KeyKeeperParts {
+  readonly clock: Clock
+  readonly events: EventLog
+  /** Writes the ring's file. */
+  readonly write: (ring: SavedKeyRing) => Promise<void>
+  /** 32 random bytes. */
+  readonly randomSecret: () => Uint8Array
+  /** The longest that any token can be honoured, held ones included, by the policies of all sites. */
+  readonly longestPromiseMs: () => number
+  /** The ring has changed: publish it. */
+  readonly onChange: () => void
+}
+
+export class KeyKeeper {
+  readonly #parts: KeyKeeperParts
+  #ring: SavedKeyRing
+  #isWriting = false
+  /** Those who wait for the rotation under way. */
+  #waiting: (() => void)[] = []
+
+  constructor(ring: SavedKeyRing, parts: KeyKeeperParts) {
+    this.#ring = ring
+    this.#parts = parts
+  }
+
+  /** What workers verify and sign with. */
+  get spec(): KeyRingSpec {
+    const keys = this.#ring.keys.map((key) => ({ id: key.id, secret: Buffer.from(key.secret, 'base64') }))
+    return { keys, signsWith: signingKeyId(this.#ring) }
+  }
+
+  /** A key that only verifies waits for every worker to know it. */
+  get isRotating(): boolean {
+    return this.#ring.keys.filter((key) => key.retired === null).length > 1
+  }
+
+  /** Adds a key; resolves with its id when it signs. Calls during a rotation share it. */
+  async rotate(by: string): Promise<{ readonly keyId: number }> {
+    if (!this.isRotating) {
+      await this.#use(withNewKey(this.#ring, this.#parts.randomSecret(), this.#parts.clock.now()))
+    }
+    const keyId = this.#ring.keys.at(-1)?.id ?? 0
+    const done = new Promise<void>((resolve) => this.#waiting.push(resolve))
+    this.#parts.onChange()
+    await done
+    this.#parts.events.add('keys-rotated', `by ${by}: key ${keyId} signs`)
+    return { keyId }
+  }
+
+  /** Every worker verifies with the ring as it is: the newest key may sign. Also ends a rotation that a stop cut. */
+  async everyoneVerifies(): Promise<void> {
+    if (!this.isRotating || this.#isWriting) return
+    const { clock, longestPromiseMs } = this.#parts
+    await this.#use(withNewestSigning(this.#ring, longestPromiseMs(), clock.now()))
+    for (const resolve of this.#waiting.splice(0)) resolve()
+  }
+
+  /** Drops keys whose last token can have expired; called now and then. */
+  async dropExpired(): Promise<void> {
+    const ring = withoutExpired(this.#ring, this.#parts.clock.now())
+    if (ring === this.#ring || this.#isWriting) return
+    await this.#use(ring)
+    this.#parts.events.add('key-dropped', 'the last token that it signed has expired')
+  }
+
+  async #use(ring: SavedKeyRing): Promise<void> {
+    this.#isWriting = true
+    try {
+      await this.#parts.write(ring)
+    } finally {
+      this.#isWriting = false
+    }
+    this.#ring = ring
+    this.#parts.onChange()
+  }
+}

@@ -1,0 +1,263 @@
+// Every metric of the gateway: its name, its help and its samples out of one reading. Knows nothing of exposition
+// formats. Label values are bounded by what is configured; what has left the reading leaves the metrics with it.
+import { latencyBoundsMs } from '../domain/latency-buckets.js'
+import { releaseStateNames } from './admin-protocol.js'
+import type { GatewayReading, ReleaseReading } from './gateway-view.js'
+
+/** One line of the exposition; `suffix` tells the parts of a histogram. */
+export interface Sample {
+  readonly labels: Readonly<Record<string, string | number>>
+  readonly value: number
+  readonly suffix?: '_bucket' | '_sum' | '_count'
+}
+
+/** All samples of one name. */
+export interface MetricFamily {
+  readonly name: string
+  readonly help: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  samples(reading: GatewayReading): readonly Sample[]
+}
+
+/** Why sessions end by themselves in this version; always shown, so that a rate starts at zero. */
+const endReasons = ['idle', 'age', 'signal'] as const
+const rejectionReasons = ['malformed', 'signature', 'key', 'site', 'expired', 'future'] as const
+
+type ReleaseLabels = { readonly site: string; readonly release: string }
+
+function labelsOf({ site, version }: ReleaseReading): ReleaseLabels {
+  return { site, release: version }
+}
+
+/** One number for each release. */
+function perRelease(value: (release: ReleaseReading) => number): MetricFamily['samples'] {
+  return ({ releases }) => releases.map((release) => ({ labels: labelsOf(release), value: value(release) }))
+}
+
+/** A number for each release and value of one more label. */
+function perReleaseAnd(
+  label: string,
+  entries: (release: ReleaseReading) => Iterable<readonly [string | number, number]>,
+): MetricFamily['samples'] {
+  return ({ releases }) =>
+    releases.flatMap((release) =>
+      Array.from(entries(release), ([key, value]) => ({
+        labels: { ...labelsOf(release), [label]: key },
+        value,
+      })),
+    )
+}
+
+function single(value: (reading: GatewayReading) => number): MetricFamily['samples'] {
+  return (reading) => [{ labels: {}, value: value(reading) }]
+}
+
+/** 1, 0, or NaN while it is unknown. */
+function truth(value: boolean | null): number {
+  return value === null ? NaN : Number(value)
+}
+
+const sessionFamilies: readonly MetricFamily[] = [
+  {
+    name: 'amarre_sessions_active',
+    help: 'Confirmed sessions that are not over.',
+    type: 'gauge',
+    samples: perRelease((release) => release.active),
+  },
+  {
+    name: 'amarre_sessions_provisional',
+    help: 'Sessions born of late whose token has not come back yet.',
+    type: 'gauge',
+    samples: perRelease((release) => release.provisional),
+  },
+  {
+    name: 'amarre_sessions_started_total',
+    help: 'Births: sessions that began on the release.',
+    type: 'counter',
+    samples: perRelease((release) => release.traffic.births),
+  },
+  {
+    name: 'amarre_sessions_confirmed_total',
+    help: 'Sessions whose token came back for the first time.',
+    type: 'counter',
+    samples: perRelease((release) => release.confirmed),
+  },
+  {
+    name: 'amarre_sessions_ended_total',
+    help: 'Confirmed sessions that ended, by reason.',
+    type: 'counter',
+    samples: perReleaseAnd('reason', ({ ended }) =>
+      Object.entries({ ...Object.fromEntries(endReasons.map((reason) => [reason, 0])), ...ended }),
+    ),
+  },
+  {
+    name: 'amarre_session_oldest_timestamp_seconds',
+    help: 'Birth of the oldest active session; NaN without one.',
+    type: 'gauge',
+    samples: perRelease(({ oldestBornAt }) => (oldestBornAt === 0 ? NaN : oldestBornAt / 1000)),
+  },
+]
+
+const trafficFamilies: readonly MetricFamily[] = [
+  {
+    name: 'amarre_exchanges_open',
+    help: 'Requests under way.',
+    type: 'gauge',
+    samples: perRelease((release) => release.traffic.exchangesOpen),
+  },
+  {
+    name: 'amarre_websockets_open',
+    help: 'Open WebSockets.',
+    type: 'gauge',
+    samples: perRelease((release) => release.traffic.socketsOpen),
+  },
+  {
+    name: 'amarre_requests_total',
+    help: 'Answered requests by status code; release="" reached none, site="" named no known host.',
+    type: 'counter',
+    samples: requestSamples,
+  },
+  {
+    name: 'amarre_request_duration_seconds',
+    help: 'Time from a request to the end of its answer.',
+    type: 'histogram',
+    samples: ({ releases }) => releases.flatMap(durationSamples),
+  },
+  {
+    name: 'amarre_upstream_errors_total',
+    help: 'Failed attempts upstream, by reason.',
+    type: 'counter',
+    samples: perReleaseAnd('reason', (release) => release.traffic.upstreamErrors),
+  },
+  {
+    name: 'amarre_tokens_rejected_total',
+    help: 'Affinity tokens that were treated as none, by reason.',
+    type: 'counter',
+    samples: rejectionSamples,
+  },
+]
+
+const lifecycleFamilies: readonly MetricFamily[] = [
+  {
+    name: 'amarre_target_healthy',
+    help: 'Whether the probes of a target pass; NaN until the first has answered.',
+    type: 'gauge',
+    samples: perReleaseAnd('target', ({ targets }) =>
+      targets.map(({ url, healthy }): readonly [string, number] => [url, truth(healthy)]),
+    ),
+  },
+  {
+    name: 'amarre_release_state',
+    help: 'State of a release: 1 for the one it is in.',
+    type: 'gauge',
+    samples: perReleaseAnd('state', ({ state }) =>
+      releaseStateNames.map((name): readonly [string, number] => [name, Number(name === state)]),
+    ),
+  },
+  {
+    name: 'amarre_release_accepts_births',
+    help: 'Whether new sessions may begin on the release.',
+    type: 'gauge',
+    samples: perRelease((release) => Number(release.acceptsBirths)),
+  },
+  {
+    name: 'amarre_release_retirable',
+    help: 'The verdict: 1 retirable, 0 blocked, NaN unknown. To see; stop containers on the state "retired" only.',
+    type: 'gauge',
+    samples: perRelease((release) => release.retirable),
+  },
+  {
+    name: 'amarre_release_empty_by_timestamp_seconds',
+    help: 'By when the release must be empty if nobody returns; NaN without a bound.',
+    type: 'gauge',
+    samples: perRelease((release) => release.emptyBy / 1000),
+  },
+]
+
+const gatewayFamilies: readonly MetricFamily[] = [
+  {
+    name: 'amarre_config_reloads_total',
+    help: 'Changes of the configuration directory: applied whole, or with something rejected.',
+    type: 'counter',
+    samples: ({ configReloads }) =>
+      Object.entries(configReloads).map(([result, value]) => ({ labels: { result }, value })),
+  },
+  {
+    name: 'amarre_config_file_valid',
+    help: 'Whether the present content of a configuration file is in force.',
+    type: 'gauge',
+    samples: ({ configFiles }) =>
+      configFiles.map(({ file, valid }) => ({ labels: { file }, value: Number(valid) })),
+  },
+  {
+    name: 'amarre_workers',
+    help: 'Worker processes that run.',
+    type: 'gauge',
+    samples: single((reading) => reading.workers.running),
+  },
+  {
+    name: 'amarre_workers_lost_total',
+    help: 'Worker processes that died and were replaced.',
+    type: 'counter',
+    samples: single((reading) => reading.workers.lost),
+  },
+  {
+    name: 'amarre_front_refusals_total',
+    help: 'Requests that the front could not carry and refused, by its limitation.',
+    type: 'counter',
+    samples: ({ frontRefusals }) =>
+      frontRefusals.map(([limitation, value]) => ({ labels: { limitation }, value })),
+  },
+  {
+    name: 'amarre_keys_generated',
+    help: 'Whether the token keys were generated under the state directory, and are lost with it.',
+    type: 'gauge',
+    samples: single((reading) => Number(reading.usesGeneratedKeys)),
+  },
+]
+
+/** Every metric, in the order of the exposition. */
+export const metricFamilies: readonly MetricFamily[] = [
+  ...sessionFamilies,
+  ...trafficFamilies,
+  ...lifecycleFamilies,
+  ...gatewayFamilies,
+]
+
+function requestSamples(reading: GatewayReading): readonly Sample[] {
+  const routed = perReleaseAnd('code', (release) => release.traffic.requests)(reading)
+  const unrouted = reading.sites.flatMap(({ site, unrouted: counts }) =>
+    Array.from(counts, ([code, value]) => ({ labels: { site, release: '', code }, value })),
+  )
+  return [...routed, ...unrouted]
+}
+
+/** Buckets are counted apart and exposed as running sums, as the format asks; bounds in seconds. */
+function durationSamples(release: ReleaseReading): readonly Sample[] {
+  const labels = labelsOf(release)
+  const { durations, durationSumMs } = release.traffic
+  let sum = 0
+  const buckets = [...latencyBoundsMs, Infinity].map((boundMs, bucket): Sample => {
+    sum += durations[bucket] ?? 0
+    const le = boundMs === Infinity ? '+Inf' : boundMs / 1000
+    return { labels: { ...labels, le }, value: sum, suffix: '_bucket' }
+  })
+  return [
+    ...buckets,
+    { labels, value: durationSumMs / 1000, suffix: '_sum' },
+    { labels, value: sum, suffix: '_count' },
+  ]
+}
+
+/** Every known site has every reason, so that a rate starts at zero. */
+function rejectionSamples(reading: GatewayReading): readonly Sample[] {
+  const counts = new Map<string, ReadonlyMap<string, number>>()
+  for (const { site } of reading.releases) counts.set(site, new Map())
+  for (const { site, rejected } of reading.sites) counts.set(site, rejected)
+  return [...counts].flatMap(([site, rejected]) =>
+    [...new Set([...rejectionReasons, ...rejected.keys()])].map((reason) => ({
+      labels: { site, reason },
+      value: rejected.get(reason) ?? 0,
+    })),
+  )
+}

@@ -1,0 +1,81 @@
+// Tells the workers what to route by. Publishes only what differs, numbers publications, and knows since which one a
+// release is served, so that births are given to it only when every worker serves it.
+import type { ReleaseIndex } from '../domain/ids.js'
+import type { TimeSpan } from '../domain/session.js'
+import type { SiteSpec } from '../domain/routing-table.js'
+import type { KeyRingSpec, Publication, WorkerLimits } from '../plane-protocol.js'
+
+/** What is published beside the sites; changes rarely. */
+export interface PublishedSettings {
+  readonly issuer: string
+  readonly limits: WorkerLimits
+  readonly trustedProxies: readonly string[]
+  readonly access: { readonly share: number; readonly errors: boolean }
+}
+
+/** Carries publications to the workers. */
+export interface PublicationChannel {
+  publish(publication: Publication): void
+  /** The generation that every worker which may serve has acknowledged; null without any worker. */
+  readonly acknowledged: number | null
+}
+
+/** Spans and clock by which workers judge time. */
+export interface PublishedTime {
+  readonly epochMs: number
+  readonly spans: readonly TimeSpan[]
+  readonly futureToleranceMs: number
+}
+
+export class Publisher {
+  readonly #channel: PublicationChannel
+  #generation = 0
+  #fingerprint = ''
+  readonly #servedSince = new Map<ReleaseIndex, number>()
+
+  constructor(channel: PublicationChannel) {
+    this.#channel = channel
+  }
+
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** The generation that the next publication will have. */
+  get nextGeneration(): number {
+    return this.#generation + 1
+  }
+
+  publish(sites: readonly SiteSpec[], keys: KeyRingSpec, time: PublishedTime, settings: PublishedSettings): void {
+    const fingerprint = JSON.stringify([sites, keys, time, settings])
+    if (fingerprint === this.#fingerprint) return
+    this.#fingerprint = fingerprint
+    this.#generation++
+    this.#noteServed(sites)
+    const { issuer, limits, trustedProxies, access } = settings
+    const { epochMs, spans, futureToleranceMs } = time
+    const table = { generation: this.#generation, issuer, spans, futureToleranceMs, sites }
+    this.#channel.publish({ table, keys, epochMs, limits, trustedProxies, access })
+  }
+
+  #noteServed(sites: readonly SiteSpec[]): void {
+    const served = new Set(sites.flatMap((site) => site.releases.map((release) => release.index)))
+    for (const index of this.#servedSince.keys()) {
+      if (!served.has(index)) this.#servedSince.delete(index)
+    }
+    for (const index of served) {
+      if (!this.#servedSince.has(index)) this.#servedSince.set(index, this.#generation)
+    }
+  }
+
+  /** Whether every worker routes by a table in which the release serves. */
+  isServedEverywhere(release: ReleaseIndex): boolean {
+    const since = this.#servedSince.get(release)
+    return since !== undefined && this.isAcknowledged(since)
+  }
+
+  isAcknowledged(generation: number): boolean {
+    const { acknowledged } = this.#channel
+    return acknowledged !== null && acknowledged >= generation
+  }
+}

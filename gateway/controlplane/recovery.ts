@@ -1,0 +1,72 @@
+// What a start makes of the saved state: what is still known, what may have been lost, and which time does not count
+// as idling. Pure: it says what to assume, others act on it.
+import type { TimeSpan } from '../domain/session.js'
+import type { ReleaseIndex } from '../domain/ids.js'
+import { serves } from '../domain/release.js'
+import type { SavedDoubts } from './doubts.js'
+import type { ExtraTolerance, SavedCheckpoint, SavedLifecycle } from './saved-state.js'
+import { longestPromiseMs, type Site } from './site-register.js'
+
+export interface Recovery {
+  readonly issuer: string
+  readonly doubts: SavedDoubts
+  /** Spans known before; `gap` comes on top of them. */
+  readonly spans: readonly TimeSpan[]
+  /** The time between the last knowledge and this start; null when there was none, or the clock stands before it. */
+  readonly gap: TimeSpan | null
+  readonly tolerance: ExtraTolerance | null
+  /** Whether something may have been touched after the last save. */
+  readonly isLossy: boolean
+}
+
+export interface RecoveryInput {
+  readonly lifecycle: SavedLifecycle | null
+  readonly checkpoint: SavedCheckpoint | null
+  /** The saved sessions could be read. */
+  readonly hasLedger: boolean
+  readonly freshIssuer: string
+  readonly now: number
+}
+
+export function recover(input: RecoveryInput): Recovery {
+  const { lifecycle, checkpoint, hasLedger, now } = input
+  if (lifecycle === null || checkpoint === null || !hasLedger) return fromNothing(input)
+  const gapMs = now - checkpoint.asOf
+  const isSetBack = gapMs < 0
+  const clockJumpedAt = isSetBack ? now : lifecycle.doubts.clockJumpedAt
+  return {
+    issuer: lifecycle.issuer,
+    doubts: { ...lifecycle.doubts, clockJumpedAt },
+    spans: lifecycle.spans,
+    gap: gapMs > 0 ? { from: checkpoint.asOf, lengthMs: gapMs } : null,
+    tolerance: isSetBack ? widened(lifecycle.tolerance, -gapMs, now) : lifecycle.tolerance,
+    isLossy: !checkpoint.isClean,
+  }
+}
+
+/** The state was lost: nothing is known of what was promised, so no verdict for one whole promise. */
+function fromNothing(input: RecoveryInput): Recovery {
+  const doubts = { stateLostAt: input.now, clockJumpedAt: null, foreignSeenAt: [] }
+  const tolerance = input.lifecycle?.tolerance ?? null
+  return { issuer: input.freshIssuer, doubts, spans: [], gap: null, tolerance, isLossy: false }
+}
+
+/** How long tokens from ahead of a clock that was set back are accepted: as long as any of them can live. */
+const toleranceLifeMs = 400 * 86_400_000
+
+export function widened(known: ExtraTolerance | null, byMs: number, now: number): ExtraTolerance {
+  const before = known !== null && known.until > now ? known.ms : 0
+  return { ms: before + byMs, until: now + byMs + toleranceLifeMs }
+}
+
+/** Releases that may have been touched in a loss, each with the instant until which that counts as a session. */
+export function phantomsOf(
+  sites: readonly Site[],
+  loss: { readonly since: number; readonly end: number; readonly slackMs: number },
+): { readonly index: ReleaseIndex; readonly until: number }[] {
+  return sites.flatMap((site) =>
+    [...site.releases.values()]
+      .filter(serves)
+      .map(({ index }) => ({ index, until: loss.end + longestPromiseMs(site, loss.since) + loss.slackMs })),
+  )
+}

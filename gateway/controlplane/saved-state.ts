@@ -1,0 +1,64 @@
+// The saved form of the lifecycle: its own versioned types, apart from the values that the program works with. Two
+// documents: the lifecycle, saved when it changes, and the checkpoint, saved every second.
+import type { LifecycleStore } from '../domain/ports.js'
+import type { TimeSpan } from '../domain/session.js'
+import type { LastGoodFiles } from './config/desired-state.js'
+import type { SavedDoubts } from './doubts.js'
+import type { SavedPromises } from './evidence-book.js'
+import type { SavedRegister } from './site-register.js'
+
+/** Tokens from further ahead than the usual tolerance are accepted until then: the wall clock was set back. */
+export interface ExtraTolerance {
+  readonly ms: number
+  readonly until: number
+}
+
+export interface SavedLifecycle {
+  readonly version: 1
+  /** Names this state in tokens: 16 hexadecimal digits. */
+  readonly issuer: string
+  readonly register: SavedRegister
+  readonly doubts: SavedDoubts
+  readonly spans: readonly TimeSpan[]
+  readonly tolerance: ExtraTolerance | null
+  readonly lastGood: LastGoodFiles
+}
+
+/** Up to `asOf` everything was known and is saved; `isClean`: nothing came after it. */
+export interface SavedCheckpoint {
+  readonly version: 1
+  readonly asOf: number
+  readonly isClean: boolean
+  readonly promises: readonly SavedPromises[]
+}
+
+export class SavedStateError extends Error {}
+
+const lifecycleKey = 'lifecycle'
+const checkpointKey = 'checkpoint'
+
+/** Null when nothing was saved. Throws `SavedStateError` for what a newer version has written. */
+export function readLifecycle(store: LifecycleStore): SavedLifecycle | null {
+  return readVersioned<SavedLifecycle>(store, lifecycleKey)
+}
+
+export function readCheckpoint(store: LifecycleStore): SavedCheckpoint | null {
+  return readVersioned<SavedCheckpoint>(store, checkpointKey)
+}
+
+function readVersioned<Saved extends { readonly version: 1 }>(store: LifecycleStore, key: string): Saved | null {
+  const saved = store.get(key) as { readonly version?: unknown } | undefined | null
+  if (saved === undefined || saved === null) return null
+  if (saved.version !== 1) {
+    throw new SavedStateError(`the saved ${key} has version ${String(saved.version)}, this gateway reads version 1`)
+  }
+  return saved as Saved
+}
+
+export function saveLifecycle(store: LifecycleStore, saved: SavedLifecycle): Promise<void> {
+  return store.put(lifecycleKey, saved)
+}
+
+export function saveCheckpoint(store: LifecycleStore, saved: SavedCheckpoint): Promise<void> {
+  return store.put(checkpointKey, saved)
+}

@@ -1,0 +1,140 @@
+// The sites and their releases as the controller keeps them: look-ups, numbering and the saved form. Holds what is;
+// decides nothing.
+import type { ReleaseIndex, ReleaseVersion, SiteName } from '../domain/ids.js'
+import { isOnItsWayOut, type Release } from '../domain/release.js'
+import type { Registration } from '../domain/registration.js'
+import { promiseSpanMs } from '../domain/session.js'
+import type { SitePolicy } from '../domain/site-policy.js'
+import { compareVersions } from '../domain/version-order.js'
+
+/** The longest promise under a policy that is no longer in force, and when it ceased to be. */
+export interface SupersededPromise {
+  readonly promiseMs: number
+  readonly at: number
+}
+
+export interface Site {
+  policy: SitePolicy
+  /** The site's file; null once it is gone and the releases drain. */
+  file: string | null
+  readonly releases: Map<ReleaseVersion, Release>
+  superseded: SupersededPromise[]
+  nextOrdinal: number
+  /** Whether a release was ever active: before that, every healthy one may serve. */
+  wasEverActive: boolean
+}
+
+export interface SavedSite {
+  readonly policy: SitePolicy
+  readonly file: string | null
+  readonly releases: readonly Release[]
+  readonly superseded: readonly SupersededPromise[]
+  readonly nextOrdinal: number
+  readonly wasEverActive: boolean
+}
+
+export interface SavedRegister {
+  readonly nextIndex: number
+  readonly sites: readonly SavedSite[]
+}
+
+export class SiteRegister {
+  readonly #sites = new Map<SiteName, Site>()
+  #nextIndex = 0
+
+  get sites(): readonly Site[] {
+    return [...this.#sites.values()]
+  }
+
+  site(name: SiteName): Site | null {
+    return this.#sites.get(name) ?? null
+  }
+
+  addSite(policy: SitePolicy, file: string): Site {
+    const site: Site = { policy, file, releases: new Map(), superseded: [], nextOrdinal: 0, wasEverActive: false }
+    this.#sites.set(policy.site, site)
+    return site
+  }
+
+  /** The new policy rules from the next token on; what was promised under the old one is remembered. */
+  usePolicy(site: Site, policy: SitePolicy, now: number): void {
+    const former = promiseSpanMs(site.policy.session)
+    if (former !== promiseSpanMs(policy.session)) {
+      const stillInForce = site.superseded.filter((each) => each.at + each.promiseMs > now)
+      site.superseded = [...stillInForce, { promiseMs: former, at: now }]
+    }
+    site.policy = policy
+  }
+
+  addRelease(site: Site, registration: Registration, isForgetting: (index: ReleaseIndex) => boolean): Release {
+    const release: Release = {
+      index: this.#freeIndex(isForgetting),
+      registration,
+      ordinal: site.nextOrdinal++,
+      generation: 1,
+      withdrawn: false,
+      wasActive: false,
+      isFounder: !site.wasEverActive,
+      activatedAt: null,
+      state: { name: 'registered', since: 0 },
+    }
+    site.releases.set(registration.version, release)
+    return release
+  }
+
+  removeRelease(site: Site, release: Release): void {
+    site.releases.delete(release.registration.version)
+    if (site.file === null && site.releases.size === 0) this.#sites.delete(site.policy.site)
+  }
+
+  removeEmptySite(site: Site): void {
+    if (site.releases.size === 0) this.#sites.delete(site.policy.site)
+  }
+
+  /** Indexes go up and come round: one that stands for a known release, or is being forgotten, is passed over. */
+  #freeIndex(isForgetting: (index: ReleaseIndex) => boolean): ReleaseIndex {
+    const taken = new Set(this.sites.flatMap((site) => [...site.releases.values()].map((release) => release.index)))
+    for (;;) {
+      const index = (this.#nextIndex % 65_535) as ReleaseIndex
+      this.#nextIndex = (index + 1) % 65_535
+      if (!taken.has(index) && !isForgetting(index)) return index
+    }
+  }
+
+  save(): SavedRegister {
+    const sites = this.sites.map((site) => ({ ...site, releases: [...site.releases.values()] }))
+    return { nextIndex: this.#nextIndex, sites }
+  }
+
+  restore(saved: SavedRegister): void {
+    this.#nextIndex = saved.nextIndex
+    for (const site of saved.sites) {
+      const releases = new Map(site.releases.map((release) => [release.registration.version, release]))
+      this.#sites.set(site.policy.site, { ...site, superseded: [...site.superseded], releases })
+    }
+  }
+}
+
+/** The longest promise that any token handed out at or after `since` can carry. */
+export function longestPromiseMs(site: Site, since: number): number {
+  const former = site.superseded.filter((each) => each.at >= since).map((each) => each.promiseMs)
+  return Math.max(promiseSpanMs(site.policy.session), ...former)
+}
+
+/** By the site's order: negative when `a` comes before `b`. */
+export function compareReleases(site: Site, a: Release, b: Release): number {
+  return site.policy.order === 'registration'
+    ? a.ordinal - b.ordinal
+    : compareVersions(a.registration.version, b.registration.version)
+}
+
+export function activeRelease(site: Site): Release | null {
+  return [...site.releases.values()].find((release) => release.state.name === 'active') ?? null
+}
+
+/** Releases on their way out, the latest activated first. */
+export function formerReleases(site: Site): Release[] {
+  return [...site.releases.values()]
+    .filter(isOnItsWayOut)
+    .sort((a, b) => (b.activatedAt ?? 0) - (a.activatedAt ?? 0))
+}

@@ -1,0 +1,45 @@
+// The routing table that the present state of all releases asks for.
+import type { ReleaseIndex, TargetUrl } from '../domain/ids.js'
+import { acceptsBirths, serves, type Release } from '../domain/release.js'
+import type { ReleaseSpec, SiteSpec } from '../domain/routing-table.js'
+import { isUsable, type TargetHealth } from '../domain/target-health.js'
+import { activeRelease, compareReleases, type Site } from './site-register.js'
+
+export interface TableSources {
+  healthOf(release: ReleaseIndex, url: TargetUrl): TargetHealth | null
+  /** Releases that are being taken out of service: no worker is to serve them any more. */
+  isLeaving(release: ReleaseIndex): boolean
+}
+
+/** One spec a site, each with every release that serves, newest first. */
+export function composeSites(sites: readonly Site[], sources: TableSources): SiteSpec[] {
+  // Of two sites with one host the first has it: a removed site, which still drains, gives way to its successor.
+  const present = [...sites].sort((a, b) => Number(a.file === null) - Number(b.file === null))
+  return present.map((site) => ({
+    site: site.policy.site,
+    hosts: site.policy.hosts,
+    session: site.policy.session,
+    stateless: site.policy.stateless,
+    rolloutId: activeRelease(site)?.registration.version ?? '',
+    releases: [...site.releases.values()]
+      .filter((release) => serves(release) && !sources.isLeaving(release.index))
+      .sort((a, b) => compareReleases(site, b, a))
+      .map((release) => specOf(release, sources)),
+  }))
+}
+
+function specOf(release: Release, sources: TableSources): ReleaseSpec {
+  return {
+    index: release.index,
+    version: release.registration.version,
+    share: acceptsBirths(release) ? 1 : 0,
+    targets: release.registration.targets.map((url) => ({
+      url,
+      isHealthy: isUsableTarget(sources.healthOf(release.index, url)),
+    })),
+  }
+}
+
+function isUsableTarget(health: TargetHealth | null): boolean {
+  return health !== null && isUsable(health)
+}

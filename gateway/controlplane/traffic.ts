@@ -1,0 +1,151 @@
+// Figures of all workers together. A worker reports absolute values of its own life; when it dies its gauges drop and
+// its counters are folded into what the dead have left, so that no counter ever runs backwards.
+import { latencyBoundsMs } from '../domain/latency-buckets.js'
+import type { ReleaseFigures, WorkerReport } from '../plane-protocol.js'
+
+/** One release's traffic over all workers that ever were. */
+export interface ReleaseTraffic {
+  births: number
+  exchangesOpen: number
+  socketsOpen: number
+  readonly requests: Map<number, number>
+  /** By bucket of domain/latency-buckets.ts. */
+  readonly durations: number[]
+  durationSumMs: number
+  readonly upstreamErrors: Map<string, number>
+}
+
+/** What belongs to a site (or, as '', to none) and to no release. */
+export interface SiteTraffic {
+  readonly site: string
+  readonly unrouted: ReadonlyMap<number, number>
+  readonly rejected: ReadonlyMap<string, number>
+}
+
+/** Identifies one worker's life; a restarted worker is another one. */
+export type WorkerKey = number
+
+export class Traffic {
+  readonly #latest = new Map<WorkerKey, WorkerReport>()
+  readonly #figures = new Map<WorkerKey, ReadonlyMap<number, ReleaseFigures>>()
+  readonly #dead = new Map<number, ReleaseTraffic>()
+  readonly #deadUnrouted = new Map<string, Map<number, number>>()
+  readonly #deadRejected = new Map<string, Map<string, number>>()
+  readonly #deadRefusals = new Map<string, number>()
+
+  reported(worker: WorkerKey, report: WorkerReport): void {
+    this.#latest.set(worker, report)
+    this.#figures.set(worker, new Map(report.releases.map((figures) => [figures.index, figures])))
+  }
+
+  died(worker: WorkerKey): void {
+    const last = this.#latest.get(worker)
+    this.#latest.delete(worker)
+    this.#figures.delete(worker)
+    if (last === undefined) return
+    for (const figures of last.releases) addCounters(this.#deadOf(figures.index), figures)
+    for (const [site, status, count] of last.unrouted) add(inner(this.#deadUnrouted, site), status, count)
+    for (const [site, reason, count] of last.rejected) add(inner(this.#deadRejected, site), reason, count)
+    for (const [limitation, count] of last.frontRefusals) add(this.#deadRefusals, limitation, count)
+  }
+
+  #deadOf(index: number): ReleaseTraffic {
+    let traffic = this.#dead.get(index)
+    if (traffic === undefined) this.#dead.set(index, (traffic = noTraffic()))
+    return traffic
+  }
+
+  of(index: number): ReleaseTraffic {
+    const sum = noTraffic()
+    const dead = this.#dead.get(index)
+    if (dead !== undefined) addTraffic(sum, dead)
+    for (const releases of this.#figures.values()) {
+      const figures = releases.get(index)
+      if (figures !== undefined) addFigures(sum, figures)
+    }
+    return sum
+  }
+
+  /** What is open now, by the last reports. */
+  openOf(index: number): { readonly exchanges: number; readonly sockets: number } {
+    let exchanges = 0
+    let sockets = 0
+    for (const releases of this.#figures.values()) {
+      exchanges += releases.get(index)?.exchangesOpen ?? 0
+      sockets += releases.get(index)?.socketsOpen ?? 0
+    }
+    return { exchanges, sockets }
+  }
+
+  sites(): SiteTraffic[] {
+    const unrouted = copyOf(this.#deadUnrouted)
+    const rejected = copyOf(this.#deadRejected)
+    for (const report of this.#latest.values()) {
+      for (const [site, status, count] of report.unrouted) add(inner(unrouted, site), status, count)
+      for (const [site, reason, count] of report.rejected) add(inner(rejected, site), reason, count)
+    }
+    const names = new Set([...unrouted.keys(), ...rejected.keys()])
+    return [...names].map((site) => ({ site, unrouted: inner(unrouted, site), rejected: inner(rejected, site) }))
+  }
+
+  frontRefusals(): (readonly [string, number])[] {
+    const sums = new Map(this.#deadRefusals)
+    for (const report of this.#latest.values()) {
+      for (const [limitation, count] of report.frontRefusals) add(sums, limitation, count)
+    }
+    return [...sums]
+  }
+
+  /** A release's index is about to stand for another one. */
+  forget(index: number): void {
+    this.#dead.delete(index)
+  }
+}
+
+function noTraffic(): ReleaseTraffic {
+  return {
+    births: 0,
+    exchangesOpen: 0,
+    socketsOpen: 0,
+    requests: new Map(),
+    durations: new Array<number>(latencyBoundsMs.length + 1).fill(0),
+    durationSumMs: 0,
+    upstreamErrors: new Map(),
+  }
+}
+
+function addFigures(sum: ReleaseTraffic, figures: ReleaseFigures): void {
+  addCounters(sum, figures)
+  sum.exchangesOpen += figures.exchangesOpen
+  sum.socketsOpen += figures.socketsOpen
+}
+
+function addCounters(sum: ReleaseTraffic, figures: ReleaseFigures): void {
+  sum.births += figures.births
+  sum.durationSumMs += figures.durationSumMs
+  for (const [status, count] of figures.requests) add(sum.requests, status, count)
+  for (const [reason, count] of figures.upstreamErrors) add(sum.upstreamErrors, reason, count)
+  figures.durations.forEach((count, bucket) => (sum.durations[bucket] = (sum.durations[bucket] ?? 0) + count))
+}
+
+function addTraffic(sum: ReleaseTraffic, other: ReleaseTraffic): void {
+  sum.births += other.births
+  sum.durationSumMs += other.durationSumMs
+  for (const [status, count] of other.requests) add(sum.requests, status, count)
+  for (const [reason, count] of other.upstreamErrors) add(sum.upstreamErrors, reason, count)
+  other.durations.forEach((count, bucket) => (sum.durations[bucket] = (sum.durations[bucket] ?? 0) + count))
+}
+
+function add<Key>(sums: Map<Key, number>, key: Key, count: number): void {
+  sums.set(key, (sums.get(key) ?? 0) + count)
+}
+
+function inner<Key>(maps: Map<string, Map<Key, number>>, name: string): Map<Key, number> {
+  let map = maps.get(name)
+  if (map === undefined) maps.set(name, (map = new Map()))
+  return map
+}
+
+function copyOf<Key>(maps: ReadonlyMap<string, ReadonlyMap<Key, number>>): Map<string, Map<Key, number>> {
+  return new Map([...maps].map(([name, map]) => [name, new Map(map)]))
+}

@@ -1,0 +1,130 @@
+// What this worker saw: for each release its counters and promises, sessions touched since the last report. Counting
+// is a few additions to plain numbers; everything else happens when a report is made. Knows nothing of the ledger.
+import type { ErrorCode } from '../domain/errors.js'
+import type { ReleaseIndex, SessionId, SiteName } from '../domain/ids.js'
+import { latencyBoundsMs, latencyBucket } from '../domain/latency-buckets.js'
+import { extendPromise, type SessionBatch, type TimeSpan } from '../domain/session.js'
+import type { TokenRejection } from './affinity-token.js'
+
+/** The counters of one release in this worker. */
+export class ReleaseActivity {
+  readonly index: ReleaseIndex
+  births = 0
+  birthsUntil = 0
+  lastTouchAt = 0
+  exchangesOpen = 0
+  socketsOpen = 0
+  durationSumMs = 0
+  readonly durations = new Array<number>(latencyBoundsMs.length + 1).fill(0)
+  readonly requests = new Map<number, number>()
+  readonly upstreamErrors = new Map<ErrorCode, number>()
+
+  constructor(index: ReleaseIndex) {
+    this.index = index
+  }
+
+  /** A token was handed out at a birth, or a stream of such a session seen open: it counts until then. */
+  promised(until: number): void {
+    if (until > this.birthsUntil) this.birthsUntil = until
+  }
+
+  answered(status: number, durationMs: number): void {
+    this.requests.set(status, (this.requests.get(status) ?? 0) + 1)
+    this.durationSumMs += durationMs
+    const bucket = latencyBucket(durationMs)
+    this.durations[bucket] = (this.durations[bucket] ?? 0) + 1
+  }
+
+  failed(code: ErrorCode): void {
+    this.upstreamErrors.set(code, (this.upstreamErrors.get(code) ?? 0) + 1)
+  }
+}
+
+/** Sessions touched, collected column by column until the next report takes them. */
+class TouchColumns {
+  #ids: number[] = []
+  #releases: number[] = []
+  #bornAt: number[] = []
+  #until: number[] = []
+
+  add(id: SessionId, release: ReleaseIndex, bornAt: number, until: number): void {
+    this.#ids.push(Number.parseInt(id.slice(0, 8), 16), Number.parseInt(id.slice(8), 16))
+    this.#releases.push(release)
+    this.#bornAt.push(bornAt)
+    this.#until.push(until)
+  }
+
+  extend(spans: readonly TimeSpan[]): void {
+    this.#until = this.#until.map((until) => extendPromise(until, spans))
+  }
+
+  take(): SessionBatch {
+    const batch = {
+      ids: Uint32Array.from(this.#ids),
+      releases: Uint16Array.from(this.#releases),
+      bornAt: Float64Array.from(this.#bornAt),
+      until: Float64Array.from(this.#until),
+    }
+    this.#ids = []
+    this.#releases = []
+    this.#bornAt = []
+    this.#until = []
+    return batch
+  }
+}
+
+/** Counts of a site's requests or tokens by a second label. */
+class SiteCounts<Label> {
+  readonly #counts = new Map<string, Map<Label, number>>()
+
+  add(site: string, label: Label): void {
+    let labels = this.#counts.get(site)
+    if (labels === undefined) this.#counts.set(site, (labels = new Map()))
+    labels.set(label, (labels.get(label) ?? 0) + 1)
+  }
+
+  list(): (readonly [site: string, label: Label, count: number])[] {
+    return [...this.#counts].flatMap(([site, labels]) =>
+      [...labels].map(([label, count]) => [site, label, count] as const),
+    )
+  }
+}
+
+/** Everything that one worker saw. */
+export class Activity {
+  /** By release index; dense enough for an array. */
+  readonly #releases: (ReleaseActivity | undefined)[] = []
+  readonly #touches = new TouchColumns()
+  readonly unrouted = new SiteCounts<number>()
+  readonly rejected = new SiteCounts<TokenRejection>()
+  readonly foreignSeen = new Map<SiteName, number>()
+
+  of(index: ReleaseIndex): ReleaseActivity {
+    return (this.#releases[index] ??= new ReleaseActivity(index))
+  }
+
+  /** A confirmed session was seen; it counts until then. */
+  touched(id: SessionId, release: ReleaseIndex, bornAt: number, until: number): void {
+    this.#touches.add(id, release, bornAt, until)
+  }
+
+  /** Spans that the worker did not know when it made the promises that are still to be reported. */
+  extend(spans: readonly TimeSpan[]): void {
+    if (spans.length === 0) return
+    this.#touches.extend(spans)
+    for (const release of this.releases()) release.birthsUntil = extendPromise(release.birthsUntil, spans)
+  }
+
+  takeTouches(): SessionBatch {
+    return this.#touches.take()
+  }
+
+  releases(): ReleaseActivity[] {
+    return this.#releases.filter((release) => release !== undefined)
+  }
+
+  /** A release whose index is about to stand for another one. */
+  forget(index: ReleaseIndex): void {
+    this.#releases[index] = undefined
+  }
+}

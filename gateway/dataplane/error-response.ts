@@ -1,0 +1,70 @@
+// A failed exchange as the client sees it: the only place where an error becomes a status and a page. HTML for whoever
+// accepts it, else application/problem+json (RFC 9457).
+import { errorKinds, type ErrorCode } from '../domain/errors.js'
+
+export interface ErrorResponse {
+  readonly status: number
+  /** Field lines joined by CRLF, without length. */
+  readonly lines: string
+  readonly body: Buffer
+}
+
+export interface ErrorContext {
+  readonly accept: string
+  readonly requestId: string
+  /** Where a link may start a new session; null where that is no way out. */
+  readonly restartTarget: string | null
+}
+
+/** Seconds after which a refused visitor may try again. */
+const retryAfterS = 5
+
+export function errorResponse(code: ErrorCode, context: ErrorContext): ErrorResponse {
+  const kind = errorKinds[code]
+  const isHtml = context.accept.includes('text/html')
+  const text = isHtml ? htmlPage(code, context) : problem(code, context)
+  const retry = kind.status === 503 ? `Retry-After: ${retryAfterS}\r\n` : ''
+  const type = isHtml ? 'text/html; charset=utf-8' : 'application/problem+json'
+  return {
+    status: kind.status,
+    lines: `${retry}Content-Type: ${type}\r\nCache-Control: no-store\r\nX-Request-Id: ${context.requestId}`,
+    body: Buffer.from(text),
+  }
+}
+
+/** Takes the visitor's token away and sends him back to where he was: a new session begins there. */
+export function restartResponse(cleanTarget: string, clearLines: string): ErrorResponse {
+  return { status: 303, lines: `Location: ${cleanTarget}\r\nCache-Control: no-store\r\n${clearLines}`, body: Buffer.alloc(0) }
+}
+
+function problem(code: ErrorCode, context: ErrorContext): string {
+  const kind = errorKinds[code]
+  return JSON.stringify({
+    type: 'about:blank',
+    title: kind.message,
+    status: kind.status,
+    code,
+    requestId: context.requestId,
+  })
+}
+
+function htmlPage(code: ErrorCode, context: ErrorContext): string {
+  const kind = errorKinds[code]
+  const title = `${kind.message[0]?.toUpperCase()}${kind.message.slice(1)}`
+  const wayOut =
+    context.restartTarget === null
+      ? ''
+      : `<p><a href="${escapeHtml(context.restartTarget)}">Start a new session</a></p>`
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>${kind.status} ${title}</title>
+<style>body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem}
+small{color:#666}@media(prefers-color-scheme:dark){body{background:#111;color:#eee}a{color:#8cf}}</style></head>
+<body><h1>${title}</h1>${wayOut}
+<p><small>${kind.status} ${code}, request ${escapeHtml(context.requestId)}</small></p></body></html>
+`
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
+}

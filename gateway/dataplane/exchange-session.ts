@@ -1,0 +1,180 @@
+// The session's part in one exchange: what is told to the ledger when the request comes, when a token is handed out,
+// while a long exchange lasts and when it ends. Knows nothing of sockets.
+import type { Decision } from '../domain/affinity.js'
+import { fieldKindOf } from '../domain/headers.js'
+import type { SessionId } from '../domain/ids.js'
+import type { ReleaseRoute, TargetRoute } from '../domain/routing-table.js'
+import { countedUntil, grainMs, honouredUntil, promiseSpanMs } from '../domain/session.js'
+import type { RequestIdentity } from './request-identity.js'
+import { fieldValues, isEventStream } from './response-fields.js'
+import { handout, type Handout, type HandoutSession, type ResponseFacts } from './session-handout.js'
+import type { ResponseHead } from './upstream/upstream.js'
+import { newSessionId, type WorkerState } from './worker-state.js'
+
+const kinds = {
+  cacheControl: fieldKindOf('cache-control'),
+  cdnCacheControl: fieldKindOf('cdn-cache-control'),
+  surrogateControl: fieldKindOf('surrogate-control'),
+  signal: fieldKindOf('amarre-session'),
+}
+
+/** A session's promise has this many units; the ledger hears of a busy session once a unit. */
+const unitsPerPromise = 64
+
+export class ExchangeSession {
+  readonly #state: WorkerState
+  readonly #identity: RequestIdentity
+  readonly #release: ReleaseRoute
+  readonly #session: HandoutSession
+  readonly #startedAt: number
+  #nextRefreshAt: number
+  /** A birth whose token was handed out. */
+  #isBorn = false
+
+  constructor(
+    state: WorkerState,
+    identity: RequestIdentity,
+    decision: Exclude<Decision, { readonly kind: 'refuse' }>,
+    now: number,
+  ) {
+    this.#state = state
+    this.#identity = identity
+    this.#release = decision.release
+    this.#session = sessionOf(decision, identity, now)
+    this.#startedAt = now
+    this.#nextRefreshAt = now + this.#refreshMs()
+    state.activity.of(decision.release.index).lastTouchAt = now
+    this.#reportArrival(now)
+  }
+
+  /** What the application is told of the session; null without one. */
+  get id(): SessionId | null {
+    const session = this.#session
+    switch (session.kind) {
+      case 'birth':
+        return session.id
+      case 'own':
+        return session.verified.token.id
+      case 'trailing':
+        return session.token.id
+      case 'none':
+        return null
+      default:
+        return session satisfies never
+    }
+  }
+
+  /** A confirmed session came: the ledger hears of it once a unit. */
+  #reportArrival(now: number): void {
+    if (this.#session.kind !== 'own') return
+    const { verified, revives } = this.#session
+    if (now < verified.nextReportAt) return
+    const { token } = verified
+    const policy = this.#release.site.session
+    verified.nextReportAt = now + promiseSpanMs(policy) / unitsPerPromise
+    const until =
+      token.held || revives
+        ? countedUntil(policy, token.bornAt, now)
+        : honouredUntil(token, this.#release.site.spans)
+    this.#state.activity.touched(token.id, this.#release.index, token.bornAt, until)
+  }
+
+  /** The response's head has come: decides what it does to the visitor's token, and accounts for it. */
+  handOut(head: ResponseHead, target: TargetRoute, now: number): Handout {
+    const given = handout({
+      session: this.#session,
+      identity: this.#identity,
+      release: this.#release,
+      target,
+      response: responseFacts(head),
+      isOver: this.#isOver(now),
+      ring: this.#state.reader.ring,
+      issuer: this.#state.table?.issuer ?? '',
+      now,
+    })
+    if (given.ended !== null) this.#state.endSession(given.ended, now + grainMs(this.#release.site.session))
+    if (given.issued !== null) this.#countIssued(given.issued.until, given.issued.held, now)
+    return given
+  }
+
+  /** By the table in force now and the tombstones: nothing may be handed out any more. */
+  #isOver(now: number): boolean {
+    const site = this.#state.table?.siteNamed(this.#release.site.name) ?? null
+    if (site === null || site.release(this.#release.version) === null) return true
+    return this.id !== null && this.#state.tombstones.has(this.id, now)
+  }
+
+  #countIssued(until: number, held: boolean, now: number): void {
+    if (this.#session.kind === 'birth') {
+      this.#isBorn = true
+      const activity = this.#state.activity.of(this.#release.index)
+      activity.births++
+      activity.promised(held ? this.#countedUntil(now) : until)
+    } else {
+      this.#touch(held ? this.#countedUntil(now) : until)
+    }
+  }
+
+  /** A long exchange is activity for as long as it is open: called again and again while it lasts. */
+  refresh(now: number): void {
+    if (now < this.#nextRefreshAt) return
+    this.#nextRefreshAt = now + this.#refreshMs()
+    this.#touch(this.#countedUntil(now))
+  }
+
+  /** The exchange is over; one that lasted counts until its end + idle + grain. */
+  close(now: number): void {
+    if (now - this.#startedAt < promiseSpanMs(this.#release.site.session) / unitsPerPromise) return
+    this.#touch(this.#countedUntil(now))
+  }
+
+  #touch(until: number): void {
+    if (this.#session.kind === 'own') {
+      const { token } = this.#session.verified
+      if (this.#state.tombstones.has(token.id, this.#state.clock.now())) return
+      this.#state.activity.touched(token.id, this.#release.index, token.bornAt, until)
+    } else if (this.#isBorn) {
+      this.#state.activity.of(this.#release.index).promised(until)
+    }
+  }
+
+  #countedUntil(now: number): number {
+    const bornAt = this.#session.kind === 'own' ? this.#session.verified.token.bornAt : this.#startedAt
+    return countedUntil(this.#release.site.session, bornAt, now)
+  }
+
+  /** Half a grain, so that a refresh that comes late is still in time. */
+  #refreshMs(): number {
+    return grainMs(this.#release.site.session) / 2
+  }
+}
+
+function sessionOf(
+  decision: Exclude<Decision, { readonly kind: 'refuse' }>,
+  identity: RequestIdentity,
+  now: number,
+): HandoutSession {
+  switch (decision.kind) {
+    case 'stay':
+      if (identity.verified === null) return { kind: 'none' }
+      return { kind: 'own', verified: identity.verified, revives: decision.revives }
+    case 'trail':
+      return { kind: 'trailing', token: decision.token }
+    case 'board':
+      return { kind: 'birth', id: newSessionId(), bornAt: now }
+    case 'pass':
+      return { kind: 'none' }
+    default:
+      return decision satisfies never
+  }
+}
+
+function responseFacts(head: ResponseHead): ResponseFacts {
+  return {
+    status: head.status,
+    signal: fieldValues(head, kinds.signal).trim().toLowerCase(),
+    cacheControl: fieldValues(head, kinds.cacheControl),
+    cdnCacheControl: fieldValues(head, kinds.cdnCacheControl) || fieldValues(head, kinds.surrogateControl),
+    isHeld: head.status === 101 || (head.status === 200 && isEventStream(head)),
+  }
+}

@@ -1,0 +1,353 @@
+// One proxied request, from its head to its account. The phases stand in the order in which they happen: read, decide,
+// send, relay the request's body, relay the response, account (docs/architecture.md draws them).
+import { decide, type Decision } from '../domain/affinity.js'
+import { freeTarget, sessionTarget } from '../domain/balancing.js'
+import { GatewayError, type ErrorCode } from '../domain/errors.js'
+import { isIdempotentMethod, isNavigation } from '../domain/request-facts.js'
+import { nextAttempt } from '../domain/retry.js'
+import type { ReleaseRoute, SiteRoute, TargetRoute } from '../domain/routing-table.js'
+import { identifyClient } from './client-identity.js'
+import type { Downstream, DownstreamEvents, FieldBlock, ResponseFraming } from './downstream.js'
+import { errorResponse, restartResponse, type ErrorResponse } from './error-response.js'
+import { ExchangeSession } from './exchange-session.js'
+import type { OpenExchange } from './open-exchanges.js'
+import { encodeUpstreamHead } from './request-encoder.js'
+import { headerOf, readHead, type RequestFraming, type RequestHead } from './request-head.js'
+import { RequestIdentity } from './request-identity.js'
+import { isEventStream, keptRuns, type FieldMasks } from './response-fields.js'
+import { restartAskedBy, withRestart } from './restart-link.js'
+import type { Handout } from './session-handout.js'
+import { clearCookieLines } from './token-cookie.js'
+import type { ResponseHead, UpstreamCall, UpstreamHandler } from './upstream/upstream.js'
+import { newRequestId, type WorkerState } from './worker-state.js'
+
+/** Takes one request of a front through its phases. Never throws: what fails is answered and counted. */
+export function beginExchange(state: WorkerState, masks: FieldMasks, downstream: Downstream): DownstreamEvents {
+  const exchange = new Exchange(state, masks, downstream)
+  exchange.begin()
+  return exchange
+}
+
+/** A request that goes to the application; null members of `Exchange` until then. */
+interface Route {
+  readonly identity: RequestIdentity
+  readonly release: ReleaseRoute
+  readonly session: ExchangeSession
+  readonly upstreamHead: string
+  /** The session may be served by another target than the one chosen first. */
+  readonly mayLeaveTarget: boolean
+  target: TargetRoute
+}
+
+class Exchange implements DownstreamEvents, UpstreamHandler, OpenExchange {
+  readonly #state: WorkerState
+  readonly #masks: FieldMasks
+  readonly #downstream: Downstream
+  readonly #head: RequestHead
+  readonly #startedAt: number
+  readonly #requestId = newRequestId()
+  #framing: RequestFraming = 'none'
+  #contentLength = 0
+  #site: SiteRoute | null = null
+  #route: Route | null = null
+  #call: UpstreamCall | null = null
+  #attempts = 0
+  #received = 0
+  #status = 0
+  #error: ErrorCode | null = null
+  #isAnswered = false
+  #isClientSlow = false
+  #isOver = false
+  before: OpenExchange | null = null
+  after: OpenExchange | null = null
+
+  constructor(state: WorkerState, masks: FieldMasks, downstream: Downstream) {
+    this.#state = state
+    this.#masks = masks
+    this.#downstream = downstream
+    this.#head = downstream.head
+    this.#startedAt = state.clock.monotonic()
+    state.open.add(this)
+  }
+
+  // -- read, decide ---------------------------------------------------------------------------------------------------
+
+  begin(): void {
+    const reading = readHead(this.#head)
+    if (!reading.ok) return this.#refuse(reading.error)
+    const { table } = this.#state
+    if (table === null) return this.#refuse('not_ready')
+    this.#framing = reading.framing
+    this.#contentLength = reading.contentLength
+    this.#site = table.siteOf(reading.host)
+    if (this.#site === null) return this.#refuse('unknown_site')
+    if (reading.contentLength > this.#state.requestBodyBytes) return this.#refuse('body_too_large')
+    const now = this.#state.clock.now()
+    const identity = this.#identify(this.#site, now)
+    this.#follow(decide(identity, this.#site, now), identity, now)
+  }
+
+  #identify(site: SiteRoute, now: number): RequestIdentity {
+    const { reader, activity, tombstones, trusted, table } = this.#state
+    const client = identifyClient(this.#head, trusted)
+    const issuer = table?.issuer ?? ''
+    const futureToleranceMs = table?.futureToleranceMs ?? 0
+    const sources = { reader, activity, tombstones, issuer, futureToleranceMs, now }
+    return new RequestIdentity(this.#head, site, client, sources)
+  }
+
+  /** Acts on the decision: the only place that does. */
+  #follow(decision: Decision, identity: RequestIdentity, now: number): void {
+    if (decision.kind === 'refuse') return this.#refuse(decision.error, identity)
+    const { release } = decision
+    const isOwn = decision.kind === 'stay' || decision.kind === 'trail'
+    const { balancing } = this.#state
+    const target = isOwn ? sessionTarget(release, decision.token, balancing) : freeTarget(release, balancing)
+    if (target === null) return this.#refuse('target_gone', identity)
+    const session = new ExchangeSession(this.#state, identity, decision, now)
+    this.#state.activity.of(release.index).exchangesOpen++
+    const mayLeaveTarget = !isOwn || release.site.session.affinity === 'release'
+    const upstreamHead = this.#encodeHead(identity, release, session)
+    this.#route = { identity, release, session, upstreamHead, mayLeaveTarget, target }
+    this.#send(this.#route, false)
+  }
+
+  #encodeHead(identity: RequestIdentity, release: ReleaseRoute, session: ExchangeSession): string {
+    return encodeUpstreamHead({
+      head: this.#head,
+      identity,
+      framing: this.#framing,
+      contentLength: this.#contentLength,
+      release,
+      session: session.id,
+      requestId: this.#requestId,
+    })
+  }
+
+  // -- send -----------------------------------------------------------------------------------------------------------
+
+  #send(route: Route, fresh: boolean): void {
+    this.#attempts++
+    const request = {
+      head: route.upstreamHead,
+      isHead: this.#head.method === 'HEAD',
+      isIdempotent: isIdempotentMethod(this.#head.method),
+      bodyFraming: this.#framing,
+      fresh,
+    }
+    this.#call = this.#state.pools.of(route.target).send(request, this)
+  }
+
+  // -- relay the request's body -----------------------------------------------------------------------------------------
+
+  onBody(chunk: Buffer, isLast: boolean): void {
+    if (this.#isOver || this.#call === null) return
+    this.#received += chunk.length
+    if (this.#received > this.#state.requestBodyBytes) return this.onError(new GatewayError('body_too_large'))
+    const mayFlow = chunk.length === 0 || this.#call.write(chunk)
+    if (isLast) this.#call.end()
+    // A front that is paused reports no writable client either: a slow client is served first.
+    else if (!mayFlow && !this.#isClientSlow) this.#downstream.pauseBody()
+  }
+
+  onDrain(): void {
+    this.#downstream.resumeBody()
+  }
+
+  // -- relay the response -----------------------------------------------------------------------------------------------
+
+  onInterim(): void {
+    // An interim answer belongs to one hop unless the front declares that it can pass it on; none does yet.
+  }
+
+  onHead(head: ResponseHead): void {
+    const route = this.#route
+    if (route === null) return
+    this.#isAnswered = true
+    this.#status = head.status
+    const given = route.session.handOut(head, route.target, this.#state.clock.now())
+    this.#downstream.start({
+      status: head.status,
+      fields: this.#fields(head, given),
+      framing: framingOf(head),
+      contentLength: head.contentLength,
+      closes: this.#state.isLeaving,
+      isEventStream: isEventStream(head),
+    })
+  }
+
+  #fields(head: ResponseHead, given: Handout): FieldBlock {
+    if (given.lines === '') return { bytes: head.bytes, runs: keptRuns(head, this.#masks.usual), lines: '' }
+    if (given.cacheControl === null) {
+      return { bytes: head.bytes, runs: keptRuns(head, this.#masks.usual), lines: given.lines }
+    }
+    const lines = `${given.lines}\r\nCache-Control: ${given.cacheControl}`
+    return { bytes: head.bytes, runs: keptRuns(head, this.#masks.withoutCaching), lines }
+  }
+
+  onData(chunk: Buffer): void {
+    this.#downstream.write(chunk)
+  }
+
+  /** All that one read of the upstream socket brought has been given. */
+  onReadEnd(): void {
+    if (!this.#isAnswered || this.#isOver) return
+    if (this.#downstream.flush()) return
+    this.#isClientSlow = true
+    this.#call?.pause()
+    this.#downstream.resumeBody()
+  }
+
+  onDrained(): void {
+    this.#isClientSlow = false
+    this.#call?.resume()
+  }
+
+  onEnd(): void {
+    this.#downstream.end()
+    this.#downstream.flush()
+    this.#finish()
+  }
+
+  // -- what fails -------------------------------------------------------------------------------------------------------
+
+  onError(error: GatewayError): void {
+    const route = this.#route
+    if (this.#isOver || route === null) return
+    this.#state.activity.of(route.release.index).failed(error.code)
+    this.#call?.cancel()
+    if (this.#isAnswered) return this.#cut(error.code)
+    const next = nextAttempt({
+      advice: error.retry,
+      isIdempotent: isIdempotentMethod(this.#head.method),
+      hasBody: this.#framing !== 'none',
+      mayLeaveTarget: route.mayLeaveTarget,
+      attempts: this.#attempts,
+    })
+    if (next === 'none') return this.#refuse(publicError(error, route), route.identity)
+    if (next === 'other-target') route.target = otherTarget(route, this.#state) ?? route.target
+    this.#send(route, true)
+  }
+
+  onAborted(): void {
+    if (this.#isOver) return
+    this.#call?.cancel()
+    this.#status = 499
+    this.#error = 'client_aborted'
+    this.#finish()
+  }
+
+  /** The worker's time is up. */
+  abandon(): void {
+    if (this.#isOver) return
+    this.#call?.cancel()
+    this.#cut('internal')
+  }
+
+  #cut(code: ErrorCode): void {
+    this.#error = code
+    this.#downstream.cut()
+    this.#finish()
+  }
+
+  #refuse(code: ErrorCode, identity: RequestIdentity | null = null): void {
+    this.#error = code
+    const canRestart = code === 'release_gone' && identity !== null && isNavigation(identity)
+    const cleanTarget = canRestart ? restartAskedBy(this.#head.target) : null
+    if (cleanTarget !== null && identity !== null && this.#site !== null) {
+      const clear = clearCookieLines(this.#site.session, identity.isSecure)
+      return this.#answer(restartResponse(cleanTarget, clear))
+    }
+    const context = {
+      accept: headerOf(this.#head, 'accept'),
+      requestId: this.#requestId,
+      restartTarget: canRestart ? withRestart(this.#head.target) : null,
+    }
+    this.#answer(errorResponse(code, context))
+  }
+
+  #answer(response: ErrorResponse): void {
+    this.#isAnswered = true
+    this.#status = response.status
+    const hasBody = this.#head.method !== 'HEAD'
+    this.#downstream.start({
+      status: response.status,
+      fields: { bytes: null, runs: [], lines: response.lines },
+      framing: 'length',
+      contentLength: response.body.length,
+      // A refused request may have left its body on the connection (RFC 9112 section 9.3).
+      closes: response.status < 500 || this.#framing !== 'none' || this.#state.isLeaving,
+      isEventStream: false,
+    })
+    if (hasBody) this.#downstream.write(response.body)
+    this.#downstream.end()
+    this.#downstream.flush()
+    this.#finish()
+  }
+
+  // -- account ----------------------------------------------------------------------------------------------------------
+
+  refresh(now: number): void {
+    this.#route?.session.refresh(now)
+  }
+
+  #finish(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#call = null
+    const { clock, activity, open, logAccess } = this.#state
+    open.remove(this)
+    const durationMs = clock.monotonic() - this.#startedAt
+    if (this.#route === null) {
+      activity.unrouted.add(this.#site?.name ?? '', this.#status)
+    } else {
+      const release = activity.of(this.#route.release.index)
+      release.exchangesOpen--
+      release.answered(this.#status, durationMs)
+      this.#route.session.close(clock.now())
+    }
+    if (logAccess !== null) logAccess(this.#accessRecord(durationMs))
+  }
+
+  #accessRecord(durationMs: number) {
+    return {
+      at: this.#state.clock.now(),
+      requestId: this.#requestId,
+      client: this.#route?.identity.clientAddress ?? this.#head.remoteAddress,
+      method: this.#head.method,
+      host: headerOf(this.#head, 'host'),
+      target: this.#head.target,
+      status: this.#status,
+      durationMs,
+      site: this.#site?.name ?? '',
+      release: this.#route?.release.version ?? '',
+      error: this.#error,
+    }
+  }
+}
+
+function framingOf(head: ResponseHead): ResponseFraming {
+  switch (head.framing) {
+    case 'none':
+      return 'none'
+    case 'length':
+      return 'length'
+    case 'chunked':
+    case 'close':
+      return 'unknown'
+    default:
+      return head.framing satisfies never
+  }
+}
+
+/** A session that may not leave its target is told to come back; everybody else learns what failed. */
+function publicError(error: GatewayError, route: Route): ErrorCode {
+  const isUnreached = error.code === 'connect_refused' || error.code === 'connect_timeout'
+  return isUnreached && !route.mayLeaveTarget ? 'target_gone' : error.code
+}
+
+/** Another usable target of the release; null when there is none. */
+function otherTarget(route: Route, state: WorkerState): TargetRoute | null {
+  const others = route.release.usableTargets.filter((target) => target !== route.target)
+  return others[Math.floor(state.balancing.random() * others.length)] ?? null
+}

@@ -1,0 +1,89 @@
+// The head of one request as both fronts hand it over, and the checks that every request passes before anything is
+// sent upstream (RFC 9112; docs/conformance.md says what each front has refused before).
+import type { ErrorCode } from '../domain/errors.js'
+
+/** How the request's body is delimited. */
+export type RequestFraming = 'none' | 'length' | 'chunked'
+
+export interface RequestHead {
+  readonly method: string
+  /** Path and query exactly as sent. */
+  readonly target: string
+  /** The target without its query. */
+  readonly path: string
+  /** Names in lower case and values, in order; repeated fields stay apart. */
+  readonly names: readonly string[]
+  readonly values: readonly string[]
+  /** The peer's address as text, without port; empty on a unix socket. */
+  readonly remoteAddress: string
+  /** The listener terminates TLS. */
+  readonly isSecure: boolean
+}
+
+/** The first value of a field, by its lower-case name; empty when absent. */
+export function headerOf(head: RequestHead, name: string): string {
+  const at = head.names.indexOf(name)
+  return at < 0 ? '' : (head.values[at] ?? '')
+}
+
+/** What the head says of its body and host, or why it is refused. */
+export type HeadReading =
+  | { readonly ok: true; readonly framing: RequestFraming; readonly contentLength: number; readonly host: string }
+  | { readonly ok: false; readonly error: ErrorCode }
+
+const methodPattern = /^[A-Z]+$/
+/** Absolute path or asterisk in visible ASCII, without a fragment (RFC 9112 section 3.2). */
+const targetPattern = /^(?:\/[\x21\x22\x24-\x7e]*|\*)$/
+const hostPattern = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/
+const lengthPattern = /^\d{1,15}$/
+
+/** Reads framing and host, refusing whatever two parsers could read differently. */
+export function readHead(head: RequestHead): HeadReading {
+  if (!methodPattern.test(head.method)) return { ok: false, error: 'method_not_implemented' }
+  if (head.method === 'CONNECT') return { ok: false, error: 'method_not_implemented' }
+  if (!targetPattern.test(head.target)) return { ok: false, error: 'bad_target' }
+  let host = ''
+  let length = ''
+  let lengths = 0
+  let codings = 0
+  let coding = ''
+  for (let i = 0; i < head.names.length; i++) {
+    // A switch over a handful of names: the engine compares interned strings by identity.
+    switch (head.names[i]) {
+      case 'host':
+        if (host !== '') return { ok: false, error: 'bad_host' }
+        host = head.values[i] ?? ''
+        break
+      case 'content-length':
+        lengths++
+        length = head.values[i] ?? ''
+        break
+      case 'transfer-encoding':
+        codings++
+        coding = head.values[i] ?? ''
+        break
+      case 'expect':
+        if (head.values[i]?.toLowerCase() !== '100-continue') return { ok: false, error: 'expectation_failed' }
+        break
+      case '':
+        return { ok: false, error: 'bad_request' }
+    }
+  }
+  if (!hostPattern.test(host)) return { ok: false, error: 'bad_host' }
+  if (codings > 0) {
+    // RFC 9112 section 6.3: any length beside a transfer coding, or any coding but one `chunked`, is ambiguous.
+    if (lengths > 0 || codings > 1 || coding !== 'chunked') return { ok: false, error: 'bad_framing' }
+    return { ok: true, framing: 'chunked', contentLength: -1, host: hostName(host) }
+  }
+  if (lengths === 0) return { ok: true, framing: 'none', contentLength: 0, host: hostName(host) }
+  if (lengths > 1 || !lengthPattern.test(length)) return { ok: false, error: 'bad_framing' }
+  const contentLength = Number(length)
+  return { ok: true, framing: contentLength === 0 ? 'none' : 'length', contentLength, host: hostName(host) }
+}
+
+/** A Host value without port, lower case. */
+function hostName(host: string): string {
+  const end = host.endsWith(']') ? -1 : host.lastIndexOf(':')
+  const name = end < 0 || host.indexOf(']') > end ? host : host.slice(0, end)
+  return name.toLowerCase()
+}

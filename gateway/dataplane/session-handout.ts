@@ -1,0 +1,145 @@
+// What a response does to the visitor's token: hand one out, renew it, take it away, or leave it. Decided at the
+// response head on the table in force then, so that a session which ended meanwhile is not revived by its last answer.
+import type { SessionId } from '../domain/ids.js'
+import type { ReleaseRoute, TargetRoute } from '../domain/routing-table.js'
+import { heldUntil, isDueForReissue, isPastHalfIdle, promiseUntil, type Token } from '../domain/session.js'
+import { tokenDelivery, type Delivery } from '../domain/token-delivery.js'
+import { signToken, type KeyRing, type VerifiedToken } from './affinity-token.js'
+import type { RequestIdentity } from './request-identity.js'
+import { clearCookieLines, setCookieLine } from './token-cookie.js'
+
+/** The session of one exchange, as decided. */
+export type HandoutSession =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'birth'; readonly id: SessionId; readonly bornAt: number }
+  | { readonly kind: 'own'; readonly verified: VerifiedToken; readonly revives: boolean }
+  /** Ended a moment ago; nothing is handed out. */
+  | { readonly kind: 'trailing'; readonly token: Token }
+
+/** What the response says that matters here. */
+export interface ResponseFacts {
+  readonly status: number
+  readonly signal: string
+  readonly cacheControl: string
+  readonly cdnCacheControl: string
+  /** A `101` or an event stream: the exchange will be long. */
+  readonly isHeld: boolean
+}
+
+export interface HandoutInput {
+  readonly session: HandoutSession
+  readonly identity: RequestIdentity
+  readonly release: ReleaseRoute
+  readonly target: TargetRoute
+  readonly response: ResponseFacts
+  /** By the current table and tombstones: the session has ended, or its release no longer serves. */
+  readonly isOver: boolean
+  readonly ring: KeyRing
+  readonly issuer: string
+  readonly now: number
+}
+
+export interface Handout {
+  /** Lines for the response, joined by CRLF; empty for none. */
+  readonly lines: string
+  /** Replaces the response's own caching fields; null leaves them. */
+  readonly cacheControl: string | null
+  /** The token that was handed out. */
+  readonly issued: Omit<Token, 'keyId'> | null
+  /** The session that this response ends. */
+  readonly ended: SessionId | null
+}
+
+const nothing: Handout = { lines: '', cacheControl: null, issued: null, ended: null }
+
+export function handout(input: HandoutInput): Handout {
+  if (input.response.signal === 'end') return farewell(input)
+  if (input.isOver || !mayHandOut(input)) return nothing
+  const token = nextToken(input)
+  return token === null ? nothing : deliver(token, input)
+}
+
+/** `Amarre-Session: end`: the session is over and its token goes in the same response. */
+function farewell(input: HandoutInput): Handout {
+  const { session, identity } = input
+  if (session.kind === 'none' || (session.kind === 'birth' && identity.token === null)) return nothing
+  const policy = input.release.site.session
+  const lines = identity.isHeaderClient ? 'Amarre-Token: ' : clearCookieLines(policy, identity.isSecure)
+  return { lines, cacheControl: null, issued: null, ended: identity.token?.id ?? null }
+}
+
+function mayHandOut(input: HandoutInput): boolean {
+  switch (input.session.kind) {
+    case 'birth':
+      return !isForeignPostInClear(input.identity)
+    case 'own':
+      return true
+    case 'none':
+    case 'trailing':
+      return false
+    default:
+      return input.session satisfies never
+  }
+}
+
+/**
+ * A POST from another site without our cookie, on plain HTTP: the browser withheld the Lax cookie of a session that
+ * may well exist (a payment page that returns), so nothing may overwrite it.
+ */
+function isForeignPostInClear(identity: RequestIdentity): boolean {
+  if (identity.isSecure || identity.isHeaderClient || identity.method === 'GET' || identity.method === 'HEAD') {
+    return false
+  }
+  const site = identity.header('sec-fetch-site')
+  if (site !== '') return site === 'cross-site'
+  const origin = identity.header('origin')
+  return origin !== '' && origin.slice(origin.indexOf('//') + 2) !== identity.header('host')
+}
+
+/** The token that the visitor should have after this response; null when the one in hand will do. */
+function nextToken(input: HandoutInput): Omit<Token, 'keyId'> | null {
+  const { session, release, target, now, response } = input
+  const policy = release.site.session
+  if (session.kind === 'birth') return compose(input, session.id, session.bornAt, response.isHeld)
+  if (session.kind !== 'own') return null
+  const { token } = session.verified
+  const held = token.held || response.isHeld
+  const isOutdated =
+    session.revives ||
+    held !== token.held ||
+    token.targetTag !== target.tag ||
+    token.keyId !== input.ring.signsWith ||
+    token.issuer !== input.issuer
+  if (!isOutdated && !isDueForReissue(token, policy, now)) return null
+  return compose(input, token.id, token.bornAt, held)
+}
+
+function compose(input: HandoutInput, id: SessionId, bornAt: number, held: boolean): Omit<Token, 'keyId'> {
+  const { release, target, issuer, now } = input
+  const policy = release.site.session
+  const until = held ? heldUntil(policy, bornAt) : promiseUntil(policy, bornAt, now)
+  return { site: release.site.name, release: release.version, targetTag: target.tag, id, bornAt, issuedAt: now, until, held, issuer }
+}
+
+function deliver(token: Omit<Token, 'keyId'>, input: HandoutInput): Handout {
+  const delivery = deliveryOf(input)
+  if (delivery.kind === 'withhold') return nothing
+  const text = signToken(token, input.ring)
+  const policy = input.release.site.session
+  const lines = input.identity.isHeaderClient
+    ? `Amarre-Token: ${text}`
+    : setCookieLine(policy, input.identity.isSecure, text)
+  const cacheControl = delivery.kind === 'attach-private' ? delivery.cacheControl : null
+  return { lines, cacheControl, issued: token, ended: null }
+}
+
+function deliveryOf(input: HandoutInput): Delivery {
+  const { session, response, release, now } = input
+  const isUrgent = session.kind === 'own' && isPastHalfIdle(session.verified.token, release.site.session, now)
+  return tokenDelivery({
+    status: response.status,
+    cacheControl: response.cacheControl.toLowerCase(),
+    cdnCacheControl: response.cdnCacheControl.toLowerCase(),
+    isUrgent,
+  })
+}

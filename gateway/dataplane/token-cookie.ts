@@ -1,0 +1,76 @@
+// The affinity token as a cookie: which cookies are ours, how they are read, taken out and set. Attributes follow
+// RFC 6265bis; why they are what they are stands in docs/architecture.md, "cookies".
+import type { SessionPolicy } from '../domain/site-policy.js'
+
+/** `__Host-` binds to one host and `Path=/`; with a domain only `__Secure-` is possible; plain HTTP has no prefix. */
+function cookieName(policy: SessionPolicy, isSecure: boolean): string {
+  if (!isSecure) return policy.cookie
+  return policy.domain === null ? `__Host-${policy.cookie}` : `__Secure-${policy.cookie}`
+}
+
+/** A Cookie header taken apart: the texts of our cookies (prefixed names first) and what is left for the application. */
+export interface CookieReading {
+  readonly tokens: readonly string[]
+  readonly rest: string
+}
+
+const noTokens: readonly string[] = []
+
+/** Finds our cookies in a Cookie header. Empty values count as none; everything else stays byte for byte. */
+export function readCookies(header: string, name: string): CookieReading {
+  // Most requests of the first page, and all of crawlers, have none: one search settles it.
+  if (!header.includes(name)) return { tokens: noTokens, rest: header }
+  const prefixed: string[] = []
+  const plain: string[] = []
+  const rest: string[] = []
+  for (const pair of header.split(';')) {
+    const at = pair.indexOf('=')
+    const found = at < 0 ? '' : pair.slice(0, at).trim()
+    if (found === `__Host-${name}` || found === `__Secure-${name}`) addToken(prefixed, pair.slice(at + 1))
+    else if (found === name) addToken(plain, pair.slice(at + 1))
+    else rest.push(pair)
+  }
+  return { tokens: prefixed.concat(plain), rest: rest.join(';').trimStart() }
+}
+
+function addToken(tokens: string[], value: string): void {
+  const text = value.trim().replace(/^"(.*)"$/, '$1')
+  if (text !== '') tokens.push(text)
+}
+
+/** How long browsers keep the cookie, in seconds: beyond any promise, the instant inside the token decides. */
+const browserLifeS = 400 * 86_400
+
+/** A Set-Cookie line that hands out a token. */
+export function setCookieLine(policy: SessionPolicy, isSecure: boolean, text: string): string {
+  return `Set-Cookie: ${cookieName(policy, isSecure)}=${text}; Max-Age=${browserLifeS}${attributes(policy, isSecure)}`
+}
+
+/** Set-Cookie lines that take our cookies away, under each name that this client may have one. */
+export function clearCookieLines(policy: SessionPolicy, isSecure: boolean): string {
+  const plain = `Set-Cookie: ${policy.cookie}=; Max-Age=0${attributes(policy, false)}`
+  if (!isSecure) return plain
+  return `Set-Cookie: ${cookieName(policy, true)}=; Max-Age=0${attributes(policy, true)}\r\n${plain}`
+}
+
+function attributes(policy: SessionPolicy, isSecure: boolean): string {
+  const domain = policy.domain === null ? '' : `; Domain=${policy.domain}`
+  const secure = isSecure ? '; Secure' : ''
+  const partitioned = policy.partitioned && isSecure ? '; Partitioned' : ''
+  return `; Path=/${domain}; HttpOnly${secure}; SameSite=${sameSite(policy, isSecure)}${partitioned}`
+}
+
+/** `SameSite=None` needs `Secure`; on plain HTTP it would make browsers drop the cookie. */
+function sameSite(policy: SessionPolicy, isSecure: boolean): string {
+  switch (policy.sameSite) {
+    case 'auto':
+    case 'none':
+      return isSecure ? 'None' : 'Lax'
+    case 'lax':
+      return 'Lax'
+    case 'strict':
+      return 'Strict'
+    default:
+      return policy.sameSite satisfies never
+  }
+}

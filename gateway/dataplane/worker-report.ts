@@ -1,0 +1,33 @@
+// Composes one worker's report: absolute counters and what was touched since the last one.
+import type { WorkerReport } from '../plane-protocol.js'
+import type { ReleaseActivity } from './activity.js'
+import type { WorkerState } from './worker-state.js'
+
+export function composeReport(state: WorkerState): WorkerReport {
+  const { activity } = state
+  return {
+    generation: state.table?.generation ?? 0,
+    madeAt: state.clock.monotonic(),
+    releases: activity.releases().map(figuresOf),
+    unrouted: activity.unrouted.list(),
+    rejected: activity.rejected.list(),
+    foreignSeen: [...activity.foreignSeen],
+    touched: activity.takeTouches(),
+    frontRefusals: [],
+  }
+}
+
+function figuresOf(release: ReleaseActivity): WorkerReport['releases'][number] {
+  return {
+    index: release.index,
+    births: release.births,
+    birthsUntil: release.birthsUntil,
+    lastTouchAt: release.lastTouchAt,
+    exchangesOpen: release.exchangesOpen,
+    socketsOpen: release.socketsOpen,
+    requests: [...release.requests],
+    durations: release.durations,
+    durationSumMs: release.durationSumMs,
+    upstreamErrors: [...release.upstreamErrors],
+  }
+}

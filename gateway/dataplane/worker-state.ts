@@ -1,0 +1,70 @@
+// What one worker routes by and remembers between requests: the table in force, keys, pools, activity. Swapped in
+// one place when a publication arrives; requests only read it.
+import { randomBytes } from 'node:crypto'
+import type { BalancingInput } from '../domain/balancing.js'
+import type { SessionId } from '../domain/ids.js'
+import type { Clock } from '../domain/ports.js'
+import type { RoutingTable } from '../domain/routing-table.js'
+import type { Activity } from './activity.js'
+import type { TokenReader } from './affinity-token.js'
+import type { TrustedProxies } from './client-identity.js'
+import type { OpenExchanges } from './open-exchanges.js'
+import type { TargetPools } from './target-pools.js'
+import type { Tombstones } from './tombstones.js'
+
+/** One line of the access log. */
+export interface AccessRecord {
+  readonly at: number
+  readonly requestId: string
+  readonly client: string
+  readonly method: string
+  readonly host: string
+  readonly target: string
+  readonly status: number
+  readonly durationMs: number
+  readonly site: string
+  readonly release: string
+  readonly error: string | null
+}
+
+export interface WorkerState {
+  /** Null until the first publication. */
+  table: RoutingTable | null
+  trusted: TrustedProxies
+  requestBodyBytes: number
+  readonly reader: TokenReader
+  readonly activity: Activity
+  readonly pools: TargetPools
+  readonly tombstones: Tombstones
+  readonly open: OpenExchanges
+  readonly clock: Clock
+  readonly balancing: BalancingInput
+  /** A session ended by signal: its tombstone until then, and the word to everybody else. */
+  readonly endSession: (id: SessionId, tombstoneUntil: number) => void
+  /** Null: no access log. */
+  logAccess: ((record: AccessRecord) => void) | null
+  /** Answers carry `Connection: close`: the worker is leaving. */
+  isLeaving: boolean
+}
+
+/** Random bytes for ids, drawn 512 at a time: one draw an id costs more than everything else at a birth. */
+const pool = { bytes: Buffer.alloc(0), at: 0 }
+
+/** Eight random bytes as 16 hexadecimal digits. */
+export function newSessionId(): SessionId {
+  if (pool.at + 8 > pool.bytes.length) {
+    pool.bytes = randomBytes(512)
+    pool.at = 0
+  }
+  const id = pool.bytes.toString('hex', pool.at, pool.at + 8)
+  pool.at += 8
+  return id as SessionId
+}
+
+const requestIdPrefix = randomBytes(6).toString('base64url')
+let requestCount = 0
+
+/** Unique over workers and restarts, cheap to make. */
+export function newRequestId(): string {
+  return `${requestIdPrefix}-${(requestCount++).toString(36)}`
+}

@@ -1,0 +1,52 @@
+// Header fields: which belong to one connection only (RFC 9110 section 7.6.1), which are ours, which the exchange must
+// look at. Pure tables and functions over names and values.
+
+/**
+ * Response fields that the exchange looks at, lower case; a field's kind is its place in this list plus one, 0 for
+ * any other field. Parsers classify once, everyone else compares numbers.
+ */
+export const responseFields = [
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'transfer-encoding',
+  'content-length',
+  'upgrade',
+  'trailer',
+  'te',
+  'date',
+  'set-cookie',
+  'cache-control',
+  'cdn-cache-control',
+  'surrogate-control',
+  'content-type',
+  'amarre-session',
+  'amarre-token',
+  'proxy-authenticate',
+] as const
+
+export type ResponseField = (typeof responseFields)[number]
+
+/** The number that a parser gives to a known response field. */
+export function fieldKindOf(name: ResponseField): number {
+  return responseFields.indexOf(name) + 1
+}
+
+const hopByHopRequest: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+  'expect',
+  'content-length',
+])
+
+/** Fields of a request that are never copied upstream as they are: of one connection, or written anew. */
+export function isHopByHopRequest(name: string): boolean {
+  return hopByHopRequest.has(name)
+}

@@ -1,0 +1,135 @@
+// A release and its life. A state carries its own data; `transition` is the only way from one to the next, pure, with
+// time as an argument, and gives back the same object when the event changes nothing.
+import type { ReleaseIndex } from './ids.js'
+import type { Registration } from './registration.js'
+
+/** Why a release drains: a newer one is active, an operator's word, or its file is gone. */
+export type DrainCause = 'superseded' | 'operator' | 'withdrawn' | 'below-active'
+
+export type ReleaseState =
+  /** Read and valid; not probed yet. */
+  | { readonly name: 'registered'; readonly since: number }
+  /** Probed quickly until every target is healthy. */
+  | { readonly name: 'checking'; readonly since: number }
+  /** Healthy, without births. */
+  | { readonly name: 'staged'; readonly since: number }
+  /** Accepts births. */
+  | { readonly name: 'active'; readonly since: number }
+  /** Serves its sessions, accepts no births. */
+  | { readonly name: 'draining'; readonly since: number; readonly because: DrainCause }
+  /** Provably empty. */
+  | { readonly name: 'retirable'; readonly since: number; readonly because: DrainCause }
+  /** No longer routed to. */
+  | { readonly name: 'retired'; readonly since: number }
+  | { readonly name: 'rejected'; readonly since: number; readonly why: string }
+
+export interface Release {
+  readonly index: ReleaseIndex
+  readonly registration: Registration
+  /** Counts first registrations of the site: the order for `order: registration`. */
+  readonly ordinal: number
+  /** Grows with every change. */
+  readonly generation: number
+  /** The file of a serving release is gone. */
+  readonly withdrawn: boolean
+  /** Whether it was active when its file went; dropped again unchanged, it is back to that. */
+  readonly wasActive: boolean
+  /** Registered while its site had never had an active release. */
+  readonly isFounder: boolean
+  /** The last activation; null: never. Orders what is "previous". */
+  readonly activatedAt: number | null
+  readonly state: ReleaseState
+}
+
+export type ReleaseEvent =
+  | { readonly type: 'check' }
+  | { readonly type: 'checked' }
+  | { readonly type: 'activate' }
+  | { readonly type: 'drain'; readonly because: DrainCause }
+  | { readonly type: 'emptied' }
+  /** Somebody came back. */
+  | { readonly type: 'returned' }
+  | { readonly type: 'retire' }
+  | { readonly type: 'reject'; readonly why: string }
+  /** The file is gone. */
+  | { readonly type: 'withdraw' }
+  /** The file is there again, or another content is. */
+  | { readonly type: 'register'; readonly registration: Registration }
+
+/** Whether requests with a token for the release reach it: in every state but the two in which it is out of service. */
+export function serves(release: Release): boolean {
+  return release.state.name !== 'retired' && release.state.name !== 'rejected'
+}
+
+export function acceptsBirths(release: Release): boolean {
+  return release.state.name === 'active'
+}
+
+/** Whether a verdict is sought: it serves and will not accept births again by itself. */
+export function isOnItsWayOut(release: Release): boolean {
+  return release.state.name === 'draining' || release.state.name === 'retirable'
+}
+
+/** The release after the event; the same object when the event means nothing in its state. */
+export function transition(release: Release, event: ReleaseEvent, now: number): Release {
+  switch (event.type) {
+    case 'check':
+      return isAnyOf(release, 'registered', 'retired', 'rejected') ? to(release, { name: 'checking', since: now }) : release
+    case 'checked':
+      return isAnyOf(release, 'checking') ? to(release, { name: 'staged', since: now }) : release
+    case 'activate':
+      if (!isAnyOf(release, 'staged', 'draining', 'retirable')) return release
+      return { ...to(release, { name: 'active', since: now }), activatedAt: now }
+    case 'drain':
+      if (!isAnyOf(release, 'active', 'staged')) return release
+      return to(release, { name: 'draining', since: now, because: event.because })
+    case 'emptied':
+      if (release.state.name !== 'draining') return release
+      return to(release, { name: 'retirable', since: now, because: release.state.because })
+    case 'returned':
+      if (release.state.name !== 'retirable') return release
+      return to(release, { name: 'draining', since: now, because: release.state.because })
+    case 'retire':
+      return isAnyOf(release, 'retirable') ? to(release, { name: 'retired', since: now }) : release
+    case 'reject':
+      if (!isAnyOf(release, 'registered', 'checking', 'staged')) return release
+      return to(release, { name: 'rejected', since: now, why: event.why })
+    case 'withdraw':
+      return withdraw(release, now)
+    case 'register':
+      return register(release, event.registration, now)
+    default:
+      return event satisfies never
+  }
+}
+
+function isAnyOf(release: Release, ...names: readonly ReleaseState['name'][]): boolean {
+  return names.includes(release.state.name)
+}
+
+function to(release: Release, state: ReleaseState): Release {
+  return { ...release, generation: release.generation + 1, state }
+}
+
+/** What serves drains until its last session has gone; what does not is only marked. */
+function withdraw(release: Release, now: number): Release {
+  if (release.withdrawn) return release
+  const wasActive = release.state.name === 'active'
+  const marked = { ...release, generation: release.generation + 1, withdrawn: true, wasActive }
+  if (!serves(release) || isOnItsWayOut(release)) return marked
+  return { ...marked, state: { name: 'draining', since: now, because: 'withdrawn' } }
+}
+
+function register(release: Release, registration: Registration, now: number): Release {
+  const isSame = registration.hash === release.registration.hash
+  if (!release.withdrawn) {
+    if (isSame) return release
+    const updated = { ...release, registration, generation: release.generation + 1 }
+    // A release out of service has nothing to keep: another content is another try.
+    return serves(release) ? updated : { ...updated, state: { name: 'registered', since: now } }
+  }
+  const back = { ...release, registration, withdrawn: false, wasActive: false, generation: release.generation + 1 }
+  // Unchanged it is back to where it was; whether it becomes active again is for the controller to decide.
+  if (isSame && isOnItsWayOut(release)) return back
+  return { ...back, state: { name: 'registered', since: now } }
+}

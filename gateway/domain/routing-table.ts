@@ -1,0 +1,223 @@
+// The immutable table by which a worker routes: what the control plane publishes (plain values that cross a process
+// border) and the form in which a request looks things up. Everything a request needs is computed here, once.
+import { fnv1a32 } from './fnv.js'
+import type { ReleaseIndex, ReleaseVersion, SiteName, TargetUrl } from './ids.js'
+import { PathSet } from './path-pattern.js'
+import type { TimeSpan } from './session.js'
+import type { SessionPolicy } from './site-policy.js'
+
+export interface TargetSpec {
+  readonly url: TargetUrl
+  /** As its probes say; an unhealthy target gets no births and is tried only for want of another. */
+  readonly isHealthy: boolean
+}
+
+/** A release that serves. One that does not is not in the table. */
+export interface ReleaseSpec {
+  readonly index: ReleaseIndex
+  readonly version: ReleaseVersion
+  /** Share of births, 0 to 1; 0 accepts none. */
+  readonly share: number
+  readonly targets: readonly TargetSpec[]
+}
+
+export interface SiteSpec {
+  readonly site: SiteName
+  readonly hosts: readonly string[]
+  readonly session: SessionPolicy
+  readonly stateless: readonly string[]
+  /** Changes with every change of the split, so that an old hash decides nothing in a new rollout. */
+  readonly rolloutId: string
+  readonly releases: readonly ReleaseSpec[]
+}
+
+/** What the control plane publishes. */
+export interface TableSpec {
+  /** Grows with every publication of one run of the gateway. */
+  readonly generation: number
+  /** The id of this gateway's state; other issuers' tokens are honoured and reported. */
+  readonly issuer: string
+  /** Spans that do not count as idling, in order of time. */
+  readonly spans: readonly TimeSpan[]
+  /** How far ahead a token's birth may lie before it is taken for hostile, ms. */
+  readonly futureToleranceMs: number
+  readonly sites: readonly SiteSpec[]
+}
+
+export interface TargetRoute extends TargetSpec {
+  /** What a token says instead of the address. */
+  readonly tag: number
+}
+
+export interface ReleaseRoute {
+  readonly site: SiteRoute
+  readonly index: ReleaseIndex
+  readonly version: ReleaseVersion
+  readonly share: number
+  readonly targets: readonly TargetRoute[]
+  /** The healthy targets; all of them where none is healthy. */
+  readonly usableTargets: readonly TargetRoute[]
+  readonly isHealthy: boolean
+  targetByTag(tag: number): TargetRoute | null
+}
+
+export interface SiteRoute {
+  readonly name: SiteName
+  readonly session: SessionPolicy
+  readonly stateless: PathSet
+  readonly rolloutId: string
+  readonly spans: readonly TimeSpan[]
+  readonly releases: readonly ReleaseRoute[]
+  /** The release of that version, if it serves. */
+  release(version: ReleaseVersion): ReleaseRoute | null
+  /** The release for a birth, by a hash from 0 to 2^32 - 1; null when none accepts births. */
+  accepting(hash: number): ReleaseRoute | null
+  /** Whether the hash decides anything: more than one release accepts births. */
+  readonly isSplit: boolean
+}
+
+export interface RoutingTable {
+  readonly generation: number
+  readonly issuer: string
+  readonly futureToleranceMs: number
+  readonly spans: readonly TimeSpan[]
+  readonly sites: readonly SiteRoute[]
+  /** By the Host header's name, lower case and without port. */
+  siteOf(host: string): SiteRoute | null
+  siteNamed(name: SiteName): SiteRoute | null
+}
+
+/**
+ * The tag of a target: 32 bits of its address, salted with its site and release, never 0. It hides the address from a
+ * glance and is no secret: who guesses the address can confirm the guess.
+ */
+export function targetTag(site: SiteName, release: ReleaseVersion, url: TargetUrl): number {
+  return fnv1a32(`${site}\n${release}\n${url}`) || 1
+}
+
+/** Builds the table that requests use. Cost: linear in releases and targets; done once a publication. */
+export function buildRoutingTable(spec: TableSpec): RoutingTable {
+  const sites = spec.sites.map((site) => new BuiltSite(site, spec.spans))
+  return new BuiltTable(spec, sites)
+}
+
+class BuiltTable implements RoutingTable {
+  readonly generation: number
+  readonly issuer: string
+  readonly futureToleranceMs: number
+  readonly spans: readonly TimeSpan[]
+  readonly sites: readonly SiteRoute[]
+  readonly #exact = new Map<string, SiteRoute>()
+  readonly #byName: ReadonlyMap<SiteName, SiteRoute>
+  /** Suffixes of `*.example.com` as `.example.com`, longest first. */
+  readonly #suffixes: { readonly suffix: string; readonly site: SiteRoute }[] = []
+  #anyHost: SiteRoute | null = null
+
+  constructor(spec: TableSpec, sites: readonly BuiltSite[]) {
+    this.generation = spec.generation
+    this.issuer = spec.issuer
+    this.futureToleranceMs = spec.futureToleranceMs
+    this.spans = spec.spans
+    this.sites = sites
+    this.#byName = new Map(sites.map((site) => [site.name, site]))
+    sites.forEach((site) => site.hosts.forEach((host) => this.#addHost(host, site)))
+    this.#suffixes.sort((a, b) => b.suffix.length - a.suffix.length)
+  }
+
+  #addHost(host: string, site: SiteRoute): void {
+    if (host === '*') this.#anyHost ??= site
+    else if (host.startsWith('*.')) this.#suffixes.push({ suffix: host.slice(1), site })
+    else if (!this.#exact.has(host)) this.#exact.set(host, site)
+  }
+
+  siteOf(host: string): SiteRoute | null {
+    const exact = this.#exact.get(host)
+    if (exact !== undefined) return exact
+    const bySuffix = this.#suffixes.find((entry) => host.endsWith(entry.suffix) && host !== entry.suffix)
+    return bySuffix?.site ?? this.#anyHost
+  }
+
+  siteNamed(name: SiteName): SiteRoute | null {
+    return this.#byName.get(name) ?? null
+  }
+}
+
+class BuiltSite implements SiteRoute {
+  readonly name: SiteName
+  readonly hosts: readonly string[]
+  readonly session: SessionPolicy
+  readonly stateless: PathSet
+  readonly rolloutId: string
+  readonly spans: readonly TimeSpan[]
+  readonly releases: readonly ReleaseRoute[]
+  readonly isSplit: boolean
+  readonly #byVersion: ReadonlyMap<ReleaseVersion, ReleaseRoute>
+  readonly #accepting: readonly ReleaseRoute[]
+
+  constructor(spec: SiteSpec, spans: readonly TimeSpan[]) {
+    this.name = spec.site
+    this.hosts = spec.hosts
+    this.session = spec.session
+    this.stateless = new PathSet(spec.stateless)
+    this.rolloutId = spec.rolloutId
+    this.spans = spans
+    this.releases = spec.releases.map((release) => new BuiltRelease(this, release))
+    this.#byVersion = new Map(this.releases.map((release) => [release.version, release]))
+    this.#accepting = this.releases.filter((release) => release.share > 0)
+    this.isSplit = this.#accepting.length > 1
+  }
+
+  release(version: ReleaseVersion): ReleaseRoute | null {
+    return this.#byVersion.get(version) ?? null
+  }
+
+  accepting(hash: number): ReleaseRoute | null {
+    const first = this.#accepting[0]
+    if (first === undefined) return null
+    if (!this.isSplit) return first
+    const healthy = this.#accepting.filter((release) => release.isHealthy)
+    return pickByShare(healthy.length > 0 ? healthy : this.#accepting, hash / 2 ** 32)
+  }
+}
+
+/** `point` from 0 (inclusive) to 1 (exclusive) on the shares laid end to end, in the order of the table. */
+function pickByShare(releases: readonly ReleaseRoute[], point: number): ReleaseRoute | null {
+  const total = releases.reduce((sum, release) => sum + release.share, 0)
+  let passed = 0
+  for (const release of releases) {
+    passed += release.share
+    if (point * total < passed) return release
+  }
+  return releases.at(-1) ?? null
+}
+
+class BuiltRelease implements ReleaseRoute {
+  readonly site: SiteRoute
+  readonly index: ReleaseIndex
+  readonly version: ReleaseVersion
+  readonly share: number
+  readonly targets: readonly TargetRoute[]
+  readonly usableTargets: readonly TargetRoute[]
+  readonly isHealthy: boolean
+  readonly #byTag: ReadonlyMap<number, TargetRoute>
+
+  constructor(site: SiteRoute, spec: ReleaseSpec) {
+    this.site = site
+    this.index = spec.index
+    this.version = spec.version
+    this.share = spec.share
+    this.targets = spec.targets.map((target) => ({
+      url: target.url,
+      isHealthy: target.isHealthy,
+      tag: targetTag(site.name, spec.version, target.url),
+    }))
+    const healthy = this.targets.filter((target) => target.isHealthy)
+    this.isHealthy = healthy.length > 0
+    this.usableTargets = this.isHealthy ? healthy : this.targets
+    this.#byTag = new Map(this.targets.map((target) => [target.tag, target]))
+  }
+
+  targetByTag(tag: number): TargetRoute | null {
+    return this.#byTag.get(tag) ?? null
+  }
+}

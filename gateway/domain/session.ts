@@ -1,0 +1,105 @@
+// When a session is provisional, confirmed and over, and until when a token for it is honoured. All instants are
+// wall-clock ms; `never` is Infinity. See docs/architecture.md, "promises".
+import type { ReleaseVersion, SessionId, SiteName } from './ids.js'
+import type { SessionPolicy } from './site-policy.js'
+
+/** Why a session is over: nobody came, its age, the application's or the visitor's word, or the cap on releases. */
+export type SessionEnd = 'idle' | 'age' | 'signal' | 'overflow'
+
+/** What a verified token says. */
+export interface Token {
+  readonly site: SiteName
+  readonly release: ReleaseVersion
+  /** Tag of the target on which the session lives; 0 when it has none. */
+  readonly targetTag: number
+  readonly id: SessionId
+  readonly bornAt: number
+  /** When this token was handed out. */
+  readonly issuedAt: number
+  /** The promise: until this instant the token is honoured. */
+  readonly until: number
+  /** Handed out on a long exchange: honoured until `until`, but only while its release serves. */
+  readonly held: boolean
+  /** Which gateway's state issued it. */
+  readonly issuer: string
+  /** Which key signed it. */
+  readonly keyId: number
+}
+
+/** Sessions touched, as parallel columns: small to send, cheap to write to the journal. */
+export interface SessionBatch {
+  /** Two 32-bit halves an id, high half first. */
+  readonly ids: Uint32Array
+  readonly releases: Uint16Array
+  readonly bornAt: Float64Array
+  /** Until when each session counts. */
+  readonly until: Float64Array
+}
+
+/** A span in which the gateway was down or the wall clock jumped ahead: it does not count as idling. */
+export interface TimeSpan {
+  readonly from: number
+  readonly lengthMs: number
+}
+
+/** Latest instant that a token can carry: six bytes of milliseconds. Stands for `never`. */
+export const endOfTime = 2 ** 48 - 1
+
+/** An eighth of the idle time: how old a token gets before it is issued anew. Infinity without an idle time. */
+export function grainMs(policy: SessionPolicy): number {
+  return policy.idleTimeoutMs / 8
+}
+
+/** The longest that a token issued now can be honoured: idle time and one grain, or the maximum age. */
+export function promiseSpanMs(policy: SessionPolicy): number {
+  return Math.min(policy.idleTimeoutMs + grainMs(policy), policy.maxAgeMs)
+}
+
+/** Until when a token issued at `now` is honoured: `now` + idle + grain, never past birth + maximum age. */
+export function promiseUntil(policy: SessionPolicy, bornAt: number, now: number): number {
+  const idleEnd = now + policy.idleTimeoutMs + grainMs(policy)
+  return Math.min(Math.ceil(idleEnd), bornAt + policy.maxAgeMs, endOfTime)
+}
+
+/** Until when a `held` token is honoured while its release serves: birth + maximum age. */
+export function heldUntil(policy: SessionPolicy, bornAt: number): number {
+  return Math.min(bornAt + policy.maxAgeMs, endOfTime)
+}
+
+/** Until when a session counts that was touched, or whose long exchange was seen open, at `now`. */
+export function countedUntil(policy: SessionPolicy, bornAt: number, now: number): number {
+  return promiseUntil(policy, bornAt, now)
+}
+
+/** A promise with the spans added during which it was alive and nobody could have used it. Spans in order of time. */
+export function extendPromise(until: number, spans: readonly TimeSpan[]): number {
+  let extended = until
+  for (const span of spans) {
+    if (extended >= span.from) extended += span.lengthMs
+  }
+  return extended
+}
+
+/** Until when a token is honoured: its instant, and the spans that came after it was handed out. */
+export function honouredUntil(token: Token, spans: readonly TimeSpan[]): number {
+  if (spans.length === 0) return token.until
+  // Nothing is handed out during a span, so what was issued before its end was alive when it began.
+  const later = spans.filter((span) => token.issuedAt < span.from + span.lengthMs)
+  return extendPromise(token.until, later)
+}
+
+/** Whether a token is still honoured at `now`, as far as time goes. */
+export function isHonoured(token: Token, spans: readonly TimeSpan[], now: number): boolean {
+  return now < token.until || now < honouredUntil(token, spans)
+}
+
+/** Whether a grain has passed since the token was issued, and a new one would say anything new. */
+export function isDueForReissue(token: Token, policy: SessionPolicy, now: number): boolean {
+  if (token.held || now - token.issuedAt < grainMs(policy)) return false
+  return promiseUntil(policy, token.bornAt, now) !== token.until
+}
+
+/** Whether less than half the idle time is left: a slide is then worth more than a shared cache. */
+export function isPastHalfIdle(token: Token, policy: SessionPolicy, now: number): boolean {
+  return token.until - now < policy.idleTimeoutMs / 2
+}

@@ -1,0 +1,100 @@
+// The messages between the planes: what the main process and a worker say to each other. Types only. They cross a
+// process border by structured clone, so typed arrays and Infinity are welcome.
+import type { SessionId } from './domain/ids.js'
+import type { TableSpec } from './domain/routing-table.js'
+import type { SessionBatch } from './domain/session.js'
+
+/** Where a worker listens. The main process has made sure that nobody else holds the port. */
+export interface ListenerSpec {
+  readonly host: string
+  readonly port: number
+}
+
+/** Limits of the data plane, ms and bytes. */
+export interface WorkerLimits {
+  readonly requestHeadBytes: number
+  readonly requestBodyBytes: number
+  readonly headerTimeoutMs: number
+  readonly upstreamTimeoutMs: number
+  readonly connectTimeoutMs: number
+}
+
+export interface KeyRingSpec {
+  readonly keys: readonly { readonly id: number; readonly secret: Uint8Array }[]
+  readonly signsWith: number
+}
+
+/** Everything a worker routes by; swapped whole. */
+export interface Publication {
+  readonly table: TableSpec
+  readonly keys: KeyRingSpec
+  /** Wall-clock ms at the zero of the machine's monotonic clock: one clock for all processes. */
+  readonly epochMs: number
+  readonly limits: WorkerLimits
+  /** CIDR blocks or addresses. */
+  readonly trustedProxies: readonly string[]
+  /** Share of requests in the access log, 0 to 1; failed ones too where it says so. */
+  readonly access: { readonly share: number; readonly errors: boolean }
+}
+
+/** A session that the application or a logout ended. */
+export interface EndedSession {
+  readonly id: SessionId
+  /** Until when nothing may revive it. */
+  readonly until: number
+}
+
+export type ToWorker =
+  | { readonly kind: 'listen'; readonly http: ListenerSpec }
+  | { readonly kind: 'publish'; readonly publication: Publication }
+  /** Sessions that ended by signal elsewhere: answers in flight must not revive them. */
+  | { readonly kind: 'ended'; readonly sessions: readonly EndedSession[] }
+  /** Stop accepting, let exchanges finish for at most so long, then leave. */
+  | { readonly kind: 'leave'; readonly withinMs: number }
+
+/** Counters of one release as one worker saw it since it started: absolute, never deltas. */
+export interface ReleaseFigures {
+  readonly index: number
+  readonly births: number
+  /** Latest promise made at a birth; 0 for none. */
+  readonly birthsUntil: number
+  /** Latest instant at which a request of this release was seen (wall ms); 0 for none. */
+  readonly lastTouchAt: number
+  readonly exchangesOpen: number
+  readonly socketsOpen: number
+  /** Pairs of status and count. */
+  readonly requests: readonly (readonly [status: number, count: number])[]
+  /** Counts by bucket of domain/latency-buckets.ts. */
+  readonly durations: readonly number[]
+  readonly durationSumMs: number
+  /** Pairs of error code and count. */
+  readonly upstreamErrors: readonly (readonly [reason: string, count: number])[]
+}
+
+/** One worker's view at one instant. */
+export interface WorkerReport {
+  /** The publication in use when it was made. */
+  readonly generation: number
+  /** Monotonic ms at which it was made. */
+  readonly madeAt: number
+  readonly releases: readonly ReleaseFigures[]
+  /** Requests that reached no release: triples of site (or empty), status and count. */
+  readonly unrouted: readonly (readonly [site: string, status: number, count: number])[]
+  /** Triples of site, reason and count. */
+  readonly rejected: readonly (readonly [site: string, reason: string, count: number])[]
+  /** When a token of another issuer was last seen on a site, wall ms. */
+  readonly foreignSeen: readonly (readonly [site: string, at: number])[]
+  /** Sessions confirmed or touched since the last report. */
+  readonly touched: SessionBatch
+  /** Fronts' refusals that name a remedy: pairs of limitation and count. */
+  readonly frontRefusals: readonly (readonly [limitation: string, count: number])[]
+}
+
+export type FromWorker =
+  | { readonly kind: 'started' }
+  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'listen-failed'; readonly reason: string }
+  | { readonly kind: 'acknowledged'; readonly generation: number }
+  | { readonly kind: 'report'; readonly report: WorkerReport }
+  | { readonly kind: 'ended'; readonly sessions: readonly EndedSession[] }
+  | { readonly kind: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly message: string; readonly fields: object }

@@ -1,0 +1,171 @@
+// Composition root of a worker process: the data plane behind one front. Takes publications, serves requests, reports
+// what it saw five times a second, and leaves when told to or when the main process is gone.
+import { listenWithUws, uwsAbilities } from './adapters/uws-listener.js'
+import { SystemClock } from './adapters/system-clock.js'
+import { Activity } from './dataplane/activity.js'
+import { TokenReader } from './dataplane/affinity-token.js'
+import { TrustedProxies } from './dataplane/client-identity.js'
+import type { Listener } from './dataplane/downstream.js'
+import { beginExchange } from './dataplane/exchange.js'
+import { OpenExchanges } from './dataplane/open-exchanges.js'
+import { fieldMasks } from './dataplane/response-fields.js'
+import { TargetPools } from './dataplane/target-pools.js'
+import { Tombstones } from './dataplane/tombstones.js'
+import type { UpstreamLimits } from './dataplane/upstream/upstream.js'
+import { composeReport } from './dataplane/worker-report.js'
+import type { AccessRecord, WorkerState } from './dataplane/worker-state.js'
+import type { SessionId } from './domain/ids.js'
+import { buildRoutingTable } from './domain/routing-table.js'
+import type { TimeSpan } from './domain/session.js'
+import type { EndedSession, FromWorker, ListenerSpec, Publication, ToWorker, WorkerLimits } from './plane-protocol.js'
+
+if (process.send === undefined) {
+  process.stderr.write('worker.js is started by the gateway, not by hand\n')
+  process.exit(2)
+}
+
+const reportMs = 200
+const clock = new SystemClock()
+const startLimits = upstreamLimits({
+  requestHeadBytes: 16_384,
+  requestBodyBytes: 0,
+  headerTimeoutMs: 10_000,
+  upstreamTimeoutMs: 60_000,
+  connectTimeoutMs: 2_000,
+})
+const pools = new TargetPools(startLimits)
+const state: WorkerState = {
+  table: null,
+  trusted: new TrustedProxies([]),
+  requestBodyBytes: 0,
+  reader: new TokenReader({ keys: [], signsWith: 0 }),
+  activity: new Activity(),
+  pools,
+  tombstones: new Tombstones(),
+  open: new OpenExchanges(),
+  clock,
+  balancing: { loadOf: (target) => pools.loadOf(target), random: Math.random },
+  endSession,
+  logAccess: null,
+  isLeaving: false,
+}
+let listener: Listener | null = null
+
+process.on('message', (message) => follow(message as ToWorker))
+// The main process is gone: nobody would ever hear of what this worker sees.
+process.on('disconnect', () => {
+  // Leaving with a live front would abort the process (docs/conformance.md).
+  listener?.close()
+  process.exit(1)
+})
+// Signals reach the whole process group; the main process decides when workers leave.
+process.on('SIGINT', () => {})
+process.on('SIGTERM', () => {})
+process.on('uncaughtException', (error) => {
+  tell({ kind: 'log', level: 'error', message: 'uncaught error, the worker ends', fields: { error: error.stack } })
+  setImmediate(() => process.exit(70))
+})
+setInterval(report, reportMs)
+tell({ kind: 'started' })
+
+function tell(message: FromWorker): void {
+  process.send?.(message)
+}
+
+function follow(message: ToWorker): void {
+  switch (message.kind) {
+    case 'publish':
+      return usePublication(message.publication)
+    case 'listen':
+      void listen(message.http)
+      return
+    case 'ended':
+      return bury(message.sessions)
+    case 'leave':
+      return leave(message.withinMs)
+    default:
+      return message satisfies never
+  }
+}
+
+/** Swaps everything that requests read, in one turn, and acknowledges. */
+function usePublication(publication: Publication): void {
+  clock.epochMs = publication.epochMs
+  if (state.table !== null) state.activity.extend(newSpans(state.table.spans, publication.table.spans))
+  state.table = buildRoutingTable(publication.table)
+  state.reader.useRing(publication.keys)
+  state.trusted = new TrustedProxies(publication.trustedProxies)
+  state.requestBodyBytes = publication.limits.requestBodyBytes
+  state.logAccess = accessLog(publication.access)
+  pools.follow(state.table, upstreamLimits(publication.limits))
+  tell({ kind: 'acknowledged', generation: publication.table.generation })
+}
+
+/** Spans are only ever added at the end; old ones are dropped at the front. */
+function newSpans(known: readonly TimeSpan[], published: readonly TimeSpan[]): TimeSpan[] {
+  const latest = known.at(-1)?.from ?? -Infinity
+  return published.filter((span) => span.from > latest)
+}
+
+function upstreamLimits(limits: WorkerLimits): UpstreamLimits {
+  const { connectTimeoutMs, upstreamTimeoutMs } = limits
+  return { connectTimeoutMs, upstreamTimeoutMs, maxConnections: 1024, maxQueue: 4096, maxHeadBytes: 65_536 }
+}
+
+async function listen(spec: ListenerSpec): Promise<void> {
+  const masks = fieldMasks(uwsAbilities.writesDate)
+  try {
+    const opened = await listenWithUws({
+      ...spec,
+      begin: (downstream) => beginExchange(state, masks, downstream),
+      onFault: (error) => tell({ kind: 'log', level: 'error', message: 'request failed', fields: { error } }),
+    })
+    listener = opened
+    tell({ kind: 'listening', port: opened.port })
+  } catch (error) {
+    tell({ kind: 'listen-failed', reason: error instanceof Error ? error.message : String(error) })
+  }
+}
+
+/** The application ended a session in an answer of this worker. */
+function endSession(id: SessionId, tombstoneUntil: number): void {
+  state.tombstones.add(id, tombstoneUntil)
+  tell({ kind: 'ended', sessions: [{ id, until: tombstoneUntil }] })
+}
+
+function bury(ended: readonly EndedSession[]): void {
+  for (const { id, until } of ended) state.tombstones.add(id, until)
+}
+
+function report(): void {
+  const now = clock.now()
+  state.tombstones.sweep(now)
+  state.open.refresh(now)
+  tell({ kind: 'report', report: composeReport(state) })
+}
+
+function accessLog(policy: Publication['access']): ((record: AccessRecord) => void) | null {
+  if (policy.share <= 0 && !policy.errors) return null
+  return (record) => {
+    const isWanted = (policy.errors && record.status >= 500) || Math.random() < policy.share
+    if (isWanted) process.stdout.write(`${JSON.stringify({ access: record })}\n`)
+  }
+}
+
+/** Stops accepting, lets exchanges finish, reports a last time and goes. */
+function leave(withinMs: number): void {
+  state.isLeaving = true
+  listener?.stopAccepting()
+  const overstay = setTimeout(() => state.open.abandonAll(), withinMs)
+  state.open.whenEmpty(() => {
+    clearTimeout(overstay)
+    // One turn later, so that the last answers are on their way.
+    setTimeout(depart, 20)
+  })
+}
+
+function depart(): void {
+  listener?.close()
+  pools.close()
+  process.send?.({ kind: 'report', report: composeReport(state) } satisfies FromWorker, () => process.exit(0))
+}
