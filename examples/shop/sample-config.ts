@@ -52,10 +52,16 @@ export async function wantedIn(directory: string): Promise<Wanted> {
     try {
       targets.push(...targetsOf(file, treeOf(await readFile(join(directory, file), 'utf8'))))
     } catch (error) {
-      problems.push(`"${file}" cannot be read: ${error instanceof Error ? error.message : String(error)}`)
+      problems.push(`"${file}" cannot be read: ${firstLine(error)}`)
     }
   }
   return { targets, problems }
+}
+
+/** A YAML error goes on to draw the place. */
+function firstLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.split('\n')[0]?.replace(/:$/, '') ?? message
 }
 
 async function namesIn(directory: string): Promise<readonly string[]> {

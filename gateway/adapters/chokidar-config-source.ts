@@ -74,8 +74,9 @@ export class ChokidarConfigSource implements ConfigSource {
     })
   }
 
-  watch(onChange: (listing: ConfigListing) => void): void {
+  watch(onChange: (listing: ConfigListing) => void, mode: WatchMode = this.#mode): void {
     this.#onChange = onChange
+    this.#mode = mode
     this.#lookWithin(0)
   }
 

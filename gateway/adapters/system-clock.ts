@@ -12,7 +12,7 @@ export class SystemClock implements Clock {
   /** Wall-clock ms at the monotonic zero. */
   epochMs: number
 
-  constructor(epochMs: number = SystemClock.wallEpochMs()) {
+  constructor(epochMs: number = Date.now() - monotonicMs()) {
     this.epochMs = epochMs
   }
 
@@ -25,7 +25,7 @@ export class SystemClock implements Clock {
   }
 
   /** What the epoch would be by the wall clock of this moment; it parts from `epochMs` when the wall clock jumps. */
-  static wallEpochMs(): number {
+  wallEpochMs(): number {
     return Date.now() - monotonicMs()
   }
 }

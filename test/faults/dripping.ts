@@ -6,7 +6,7 @@ import { type FaultyUpstream, onRequestHead, startRawServer } from './raw-server
 export interface DrippingUpstream {
   readonly server: FaultyUpstream
   /** Sends the next byte of the answer; resolves when the system has taken it. */
-  drip(): Promise<void>
+  readonly drip: () => Promise<void>
 }
 
 /** `answer`: the whole answer; nothing of it is sent before `drip`. */

@@ -5,7 +5,7 @@ import { type FaultyUpstream, startRawServer } from './raw-server.js'
 export interface NotReadingUpstream {
   readonly server: FaultyUpstream
   /** Reads everything from now on; `onBytes` gets the count of each piece. */
-  read(onBytes: (bytes: number) => void): void
+  readonly read: (onBytes: (bytes: number) => void) => void
 }
 
 export async function notReading(): Promise<NotReadingUpstream> {

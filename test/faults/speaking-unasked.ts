@@ -5,7 +5,7 @@ import { type FaultyUpstream, onRequestHead, startRawServer } from './raw-server
 export interface SpeakingUpstream {
   readonly server: FaultyUpstream
   /** Sends a 408 on every open connection. */
-  speak(): void
+  readonly speak: () => void
 }
 
 export async function speakingUnasked(): Promise<SpeakingUpstream> {

@@ -1,16 +1,20 @@
 // The pool against real servers: which connection carries which request, who waits, and that bodies of any size pass
 // both ways unchanged without being piled up.
+import { ok, strictEqual } from 'node:assert'
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import fc from 'fast-check'
 import t, { type Test } from 'tap'
 import { createUpstreamPool } from '../../gateway/dataplane/upstream/pool.js'
 import type {
+  UpstreamCall,
   UpstreamLimits,
   UpstreamPool,
   UpstreamRequest,
 } from '../../gateway/dataplane/upstream/upstream.js'
+import { IntervalTick } from '../../gateway/dataplane/upstream/tick.js'
 import { malformed } from '../faults/malformed.js'
 import { notReading } from '../faults/not-reading.js'
 import { onRequestHead, startRawServer, targetUrl } from '../faults/raw-server.js'
@@ -476,4 +480,128 @@ t.test('a reader that pauses holds the upstream back within a bounded window', a
   call.resume()
   t.equal(await handler.outcome, 'ended')
   t.equal(handler.bytes, total, 'not a byte is lost')
+})
+
+t.test('paused before there is a connection: nothing arrives until resumed', async (t) => {
+  let answered = 0
+  const { pool } = await bench(t, (_request, response) => void response.end('x', () => answered++))
+  const handlers = [1, 2, 3, 4].map(() => new RecordingHandler())
+  // the last of them has to wait in line
+  const calls = handlers.map((handler) => pool.send(get, handler))
+  for (const call of calls) call.pause()
+  await eventually(() => answered === 3)
+  let turns = 0
+  await eventually(() => ++turns > 100)
+  t.same(
+    handlers.map((handler) => handler.status),
+    [0, 0, 0, 0],
+  )
+  calls[0]?.resume()
+  await handlers[0]?.outcome
+  await eventually(() => answered === 4)
+  turns = 0
+  await eventually(() => ++turns > 100)
+  t.equal(handlers[3]?.status, 0)
+  for (const call of calls) call.resume()
+  await Promise.all(handlers.map((handler) => handler.outcome))
+  t.same(
+    handlers.map((handler) => handler.text),
+    ['x', 'x', 'x', 'x'],
+  )
+})
+
+const answers: readonly string[] = [
+  'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx',
+  'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n',
+  'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx',
+  'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nx',
+  'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxx',
+  'nonsense\r\n',
+  '',
+]
+
+t.test('whatever happens in whatever order: every request ends once, and nothing is left', async (t) => {
+  const server = await startRawServer((socket) =>
+    onRequestHead(socket, (head) => {
+      const which = Number(/^GET \/(\d)/.exec(head)?.[1])
+      socket.write(answers[which] ?? '', 'latin1')
+      if (which === 6) socket.end()
+    }),
+  )
+  t.teardown(() => server.close())
+  const action = fc.record({
+    verb: fc.constantFrom(
+      'send',
+      'send',
+      'send',
+      'cancel',
+      'pause',
+      'resume',
+      'turn',
+      'turn',
+      'tick',
+      'close',
+    ),
+    which: fc.nat({ max: 6 }),
+    fresh: fc.boolean(),
+    isIdempotent: fc.boolean(),
+  })
+  const run = async (
+    actions: { verb: string; which: number; fresh: boolean; isIdempotent: boolean }[],
+  ): Promise<void> => {
+    const tick = new ManualTick()
+    const pool = createUpstreamPool({ url: server.url, limits, knownFields: [], tick })
+    const running: { call: UpstreamCall; handler: RecordingHandler; isCancelled: boolean }[] = []
+    for (const { verb, which, fresh, isIdempotent } of actions) {
+      const one = running.at(-1 - which)
+      if (verb === 'send') {
+        const handler = new RecordingHandler()
+        const head = `GET /${which} HTTP/1.1\r\nHost: a\r\n\r\n`
+        running.push({
+          call: pool.send({ ...get, head, fresh, isIdempotent }, handler),
+          handler,
+          isCancelled: false,
+        })
+      } else if (verb === 'cancel' && one !== undefined) {
+        one.isCancelled = true
+        one.call.cancel()
+      } else if (verb === 'pause') one?.call.pause()
+      else if (verb === 'resume') one?.call.resume()
+      else if (verb === 'tick') tick.advance(1000)
+      else if (verb === 'close') pool.close()
+      else await new Promise((resolve) => setImmediate(resolve))
+      ok(pool.load >= 0 && pool.connections >= 0 && pool.connections <= limits.maxConnections)
+    }
+    for (const { call } of running) call.resume()
+    await eventually(() => {
+      // what never ends by itself ends by its timeout
+      tick.advance(10)
+      return pool.load === 0
+    })
+    for (const { handler, isCancelled } of running) {
+      if (!isCancelled) await handler.outcome
+      strictEqual(handler.late, 0)
+    }
+    pool.close()
+    strictEqual(pool.connections, 0)
+    strictEqual(tick.listeners.size, 0)
+  }
+  await fc.assert(fc.asyncProperty(fc.array(action, { minLength: 5, maxLength: 40 }), run), { numRuns: 60 })
+})
+
+t.test('one timer tells all its listeners the time, and stands still without any', async (t) => {
+  const tick = new IntervalTick(1)
+  t.equal(tick.now, 0)
+  const told: number[] = []
+  const twice = { onTick: (now: number) => void told.push(now) }
+  tick.add(twice)
+  tick.add(twice)
+  await eventually(() => told.length >= 3)
+  t.ok(told[0]! < told[1]! && told[1]! < told[2]!)
+  tick.remove(twice)
+  tick.remove(twice)
+  const { now } = tick
+  let turns = 0
+  await eventually(() => ++turns > 1000)
+  t.equal(tick.now, now)
 })

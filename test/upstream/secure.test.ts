@@ -1,5 +1,6 @@
 // TLS and Unix sockets: the same pool, the certificate verified as Node verifies it, the name indicated.
 import { execFileSync, spawn } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
@@ -185,12 +186,14 @@ t.test('TLS', { skip: whyNot }, async (t) => {
     })
     const port = await listen(t, server, 0)
     const pool = poolOf(t, `https://localhost:${port}`)
-    const body = Buffer.alloc(3_000_000, 'abc')
+    const body = randomBytes(3_000_000)
     const head = `PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: ${body.length}\r\n\r\n`
     for (let i = 0; i < 2; i++) {
       const handler = new RecordingHandler()
       const call = pool.send({ ...get, head, bodyFraming: 'length' }, handler)
+      const received = createHash('sha256')
       handler.whenData = (chunk) => {
+        received.update(chunk)
         if (handler.bytes - chunk.length > 1_000_000 || handler.bytes < 1_000_000) return
         call.pause()
         setImmediate(() => call.resume())
@@ -210,6 +213,7 @@ t.test('TLS', { skip: whyNot }, async (t) => {
       flow()
       t.equal(await handler.outcome, 'ended')
       t.equal(handler.bytes, body.length)
+      t.equal(received.digest('hex'), createHash('sha256').update(body).digest('hex'))
     }
     t.same(names, ['localhost', 'localhost'])
     t.equal(pool.connections, 1)

@@ -12,9 +12,9 @@ export interface ConfigSource {
   read(): Promise<ConfigListing>
   /**
    * Calls back with a whole new listing each time something changed since the last listing given, by `read` or here,
-   * and stands still. To be called once.
+   * and stands still. To be called once. `mode` is what the configuration just read asks for.
    */
-  watch(onChange: (listing: ConfigListing) => void): void
+  watch(onChange: (listing: ConfigListing) => void, mode?: WatchMode): void
   /** No call back comes after it. */
   close(): Promise<void>
 }

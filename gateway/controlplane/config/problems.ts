@@ -74,9 +74,15 @@ function unknownKey(kind: FileKind, parent: DocumentPath, key: string): string {
   return `unknown key "${key}", allowed: ${names.map((name) => JSON.stringify(name)).join(', ')}${meant}`
 }
 
+/** The words of which one is allowed there. */
+function wordsOf(issue: Issue): readonly string[] {
+  if (issue.code === 'invalid_union') return issue.errors.flat().flatMap(wordsOf)
+  return issue.code === 'invalid_value' ? issue.values.filter((word) => typeof word === 'string') : []
+}
+
 /** `, allowed: "target" or "release"; did you mean "target"?` behind what was found. */
 function refusal(issue: Issue, found: unknown): string {
-  const words = issue.code === 'invalid_value' ? issue.values.filter((word) => typeof word === 'string') : []
+  const words = wordsOf(issue)
   const near = typeof found === 'string' ? nearest(found, words) : null
   const meant = near === null ? '' : `; did you mean "${near}"?`
   if (found === undefined) return `missing, allowed: ${issue.message}`

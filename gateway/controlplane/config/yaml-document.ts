@@ -35,9 +35,10 @@ export function pathInWords(path: DocumentPath): string {
     .replace(/^\./, '')
 }
 
+/** Of a key that stands twice the last one, whose value is read. */
 function pairAt(node: unknown, part: PropertyKey): Pair | undefined {
   return isMap(node)
-    ? node.items.find(({ key }) => isScalar(key) && String(key.value) === String(part))
+    ? node.items.findLast(({ key }) => isScalar(key) && String(key.value) === String(part))
     : undefined
 }
 

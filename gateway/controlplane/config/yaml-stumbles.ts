@@ -76,6 +76,7 @@ const explanations: Readonly<Record<string, Explanation>> = {
   TAB_AS_INDENT: () => 'a tab indents this line; YAML takes spaces only',
   TAG_RESOLVE_FAILED: (error, text) => {
     const written = wordAt(text, error.pos[0])
+    if (written.startsWith('//')) return 'JSON has no comments; remove it, or make this a ".yaml" file'
     if (!written.startsWith('!')) return `text must stand in double quotes in JSON; ${quoteIt(written)}`
     return `"${written}" is a tag to YAML; ${quoteIt(written)}`
   },

@@ -2,10 +2,10 @@
 // says what happened to the request it carries; who uses it next is not its business.
 import type { Socket } from 'node:net'
 import { GatewayError } from '../../domain/errors.js'
-import { writeLastChunk, writePiece } from './body-writer.js'
 import { type Address, dial, type Reader, readyEvent, wasReset } from './dial.js'
 import { lossError, silenceError, type Stage } from './failures.js'
 import type { ParsedHead } from './response-head.js'
+import { RequestWriter } from './request-writer.js'
 import { ResponseParser, type ResponseSink } from './response-parser.js'
 import type { Tick } from './tick.js'
 import type { UpstreamHandler, UpstreamLimits, UpstreamRequest } from './upstream.js'
@@ -45,10 +45,7 @@ export class UpstreamConnection implements ResponseSink, Reader {
   private call: CarriedCall | null = null
   private isReady = false
   private isClosed = false
-  private isCorked = false
   private isPaused = false
-  private isDrainOwed = false
-  private isRequestSent = false
   private isPersistent = false
   private hasBytes = false
   private hasHead = false
@@ -60,17 +57,18 @@ export class UpstreamConnection implements ResponseSink, Reader {
   private readonly owner: ConnectionOwner
   private readonly parser: ResponseParser
   private readonly socket: Socket
+  private readonly writer: RequestWriter
 
   constructor(owner: ConnectionOwner) {
     this.owner = owner
     this.parser = new ResponseParser(owner.head, owner.limits.maxHeadBytes, this)
     this.socket = dial(owner.address, this)
+    this.writer = new RequestWriter(this.socket)
     this.socket.once(readyEvent(owner.address), () => this.onReady())
     this.socket.on('drain', () => this.onDrain())
     this.socket.on('end', () => this.onFinished())
     this.socket.on('error', (error) => this.lose(error))
     this.socket.on('close', () => this.lose(null))
-    this.cork()
   }
 
   /** Carries a request; the connection is new or resting. */
@@ -79,31 +77,22 @@ export class UpstreamConnection implements ResponseSink, Reader {
     this.call = call
     call.connection = this
     call.isWritten = this.isReady
-    this.isRequestSent = bodyFraming === 'none'
     this.hasBytes = false
     this.hasHead = false
     this.hasMoved = true
     this.requests++
     this.parser.begin(isHead)
-    if (!this.isRequestSent) this.corkUntilBody()
-    this.socket.write(head, 'latin1')
+    this.writer.begin(head, bodyFraming)
   }
 
   write(chunk: Uint8Array): boolean {
     this.hasMoved ||= this.isReady
-    if (chunk.length > 0) writePiece(this.socket, chunk, this.call?.request.bodyFraming === 'chunked')
-    this.uncork()
-    if (this.socket.writableLength < this.socket.writableHighWaterMark) return true
-    this.isDrainOwed = true
-    return false
+    return this.writer.write(chunk)
   }
 
   end(): void {
-    if (this.isRequestSent) return
-    this.isRequestSent = true
     this.hasMoved ||= this.isReady
-    if (this.call?.request.bodyFraming === 'chunked') writeLastChunk(this.socket)
-    this.uncork()
+    this.writer.end()
   }
 
   /** What has been read already is still delivered: at most one buffer full. */
@@ -151,7 +140,7 @@ export class UpstreamConnection implements ResponseSink, Reader {
   receive(bytes: Buffer, length: number): void {
     if (this.isClosed) return
     // bytes that nobody asked for: a late answer to an earlier request, or the upstream's farewell
-    if (this.call === null || this.isCorked) return this.lose(null)
+    if (this.call === null || this.writer.isHeld) return this.lose(null)
     this.hasBytes = true
     this.hasMoved ||= this.hasHead
     this.parser.feed(bytes, length)
@@ -177,7 +166,7 @@ export class UpstreamConnection implements ResponseSink, Reader {
 
   onComplete(hasExtra: boolean): void {
     const handler = this.release()
-    if (this.isPersistent && this.isRequestSent && !hasExtra && this.idleMs > 0) this.rest()
+    if (this.isPersistent && this.writer.isComplete && !hasExtra && this.idleMs > 0) this.rest()
     else this.close()
     handler?.onEnd()
     this.owner.pump()
@@ -199,14 +188,12 @@ export class UpstreamConnection implements ResponseSink, Reader {
     this.hasMoved = true
     if (this.call !== null) this.call.isWritten = true
     if (this.isPaused) this.socket.pause()
-    this.uncork()
+    this.writer.open()
   }
 
   private onDrain(): void {
     this.hasMoved = true
-    if (!this.isDrainOwed) return
-    this.isDrainOwed = false
-    this.call?.handler.onDrain()
+    if (this.writer.takeDrain()) this.call?.handler.onDrain()
   }
 
   /** The upstream has sent all it will: the end of a response without a length, an end too early for any other. */
@@ -233,14 +220,12 @@ export class UpstreamConnection implements ResponseSink, Reader {
     if (call === null) return null
     call.connection = null
     this.call = null
-    this.isDrainOwed = false
     return call.handler
   }
 
   /** The upstream is not to blame for a slow client, in either direction. */
   private isOurTurn(): boolean {
-    if (!this.isReady) return false
-    return this.isPaused || (!this.isRequestSent && this.socket.writableLength === 0)
+    return this.isReady && (this.isPaused || this.writer.isStarved)
   }
 
   private get stage(): Stage {
@@ -248,32 +233,4 @@ export class UpstreamConnection implements ResponseSink, Reader {
     if (this.hasHead) return 'body'
     return this.requests > 1 && !this.hasBytes ? 'stale' : 'head'
   }
-
-  /** Until it is connected everything waits in the socket; then it leaves in one write. */
-  private cork(): void {
-    if (this.isCorked) return
-    this.isCorked = true
-    this.socket.cork()
-  }
-
-  private uncork(): void {
-    if (!this.isCorked || !this.isReady) return
-    this.isCorked = false
-    this.socket.uncork()
-  }
-
-  /** A body that is there already, as usual for small ones, leaves together with the head: one system call less. */
-  private corkUntilBody(): void {
-    this.cork()
-    setImmediate(uncorkLater, this)
-  }
-
-  /** The body did not come at once: the head goes alone. */
-  sendHead(): void {
-    if (!this.isClosed) this.uncork()
-  }
-}
-
-function uncorkLater(connection: UpstreamConnection): void {
-  connection.sendHead()
 }

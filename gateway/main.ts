@@ -1,0 +1,258 @@
+// Composition root of the main process: the only file that sees every part of the control plane. Starts the gateway,
+// stops it in order, and says why when it cannot.
+import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { ChokidarConfigSource } from './adapters/chokidar-config-source.js'
+import { listenAdmin } from './adapters/fastify-admin.js'
+import { httpProbe } from './adapters/http-probe.js'
+import { generateKeyRing, readKeyFile, writeKeyFile } from './adapters/key-file.js'
+import { openLmdbStore, type LmdbStore } from './adapters/lmdb-store.js'
+import { createLog, type AdjustableLog } from './adapters/pino-log.js'
+import { claimPort } from './adapters/port-check.js'
+import { createMetrics } from './adapters/prom-metrics.js'
+import { lockState } from './adapters/state-lock.js'
+import { SystemClock } from './adapters/system-clock.js'
+import { readToken } from './adapters/token-file.js'
+import { forkWorker } from './adapters/worker-process.js'
+import { createAdminApi } from './controlplane/admin-api.js'
+import type { ConfigListing, ConfigProblem, LoadedConfig } from './controlplane/config/desired-state.js'
+import type { GatewaySettings } from './controlplane/config/gateway-settings.js'
+import { loadConfig } from './controlplane/config/load-config.js'
+import { keysNeedingRestart } from './controlplane/config/restart-keys.js'
+import { ControlPlane } from './controlplane/control-plane.js'
+import { GatewayReader } from './controlplane/gateway-reader.js'
+import type { SavedKeyRing } from './controlplane/key-ring.js'
+import { LedgerKeeper } from './controlplane/ledger-keeper.js'
+import { Journal } from './controlplane/ledger/journal.js'
+import { recover } from './controlplane/recovery.js'
+import { readCheckpoint, readLifecycle } from './controlplane/saved-state.js'
+import { SessionLedger } from './controlplane/session-ledger.js'
+import { Supervisor } from './controlplane/supervisor.js'
+
+export interface StartOptions {
+  /** Configuration directory. */
+  readonly config: string
+}
+
+/** A gateway that runs in this process, its workers as children. */
+export interface RunningGateway {
+  /** Fails readiness, waits `exitDelay`, lets exchanges finish within `drainOnExit`, keeps the state. */
+  stop(): Promise<void>
+}
+
+/** Runs the gateway until a signal ends it; resolves with the exit code. */
+export async function start(options: StartOptions): Promise<number> {
+  try {
+    const gateway = await startGateway(resolve(options.config))
+    await stopSignal()
+    await gateway.stop()
+    return 0
+  } catch (error) {
+    process.stderr.write(`amarre: ${error instanceof Error ? error.message : String(error)}\n`)
+    return 1
+  }
+}
+
+/** The first signal asks for an orderly end, a second one does not wait for it. */
+function stopSignal(): Promise<void> {
+  return new Promise((asked) => {
+    let isAsked = false
+    const onSignal = (): void => {
+      if (isAsked) process.exit(1)
+      isAsked = true
+      asked()
+    }
+    process.on('SIGTERM', onSignal)
+    process.on('SIGINT', onSignal)
+  })
+}
+
+async function startGateway(directory: string): Promise<RunningGateway> {
+  const listing = await readOnce(directory)
+  const stateDirectory = resolve(loadConfig(listing, {}, process.env).gateway.state.directory)
+  const lock = await lockState(stateDirectory)
+  try {
+    const store = await openLmdbStore(stateDirectory)
+    const lifecycle = readLifecycle(store)
+    const config = loadConfig(listing, lifecycle?.lastGood ?? {}, process.env)
+    refuseWithoutGateway(config)
+    const log = createLog(config.gateway.log.level)
+    tellProblems(log, config.problems)
+    const gateway = await assemble({ directory, stateDirectory, store, config, log })
+    return {
+      async stop() {
+        await gateway.stop()
+        await store.close()
+        await lock.release()
+      },
+    }
+  } catch (error) {
+    await lock.release()
+    throw error
+  }
+}
+
+async function readOnce(directory: string): Promise<ConfigListing> {
+  const source = new ChokidarConfigSource({ directory, mode: 'poll', onNotificationLost: () => {} })
+  const listing = await source.read()
+  await source.close()
+  return listing
+}
+
+/** Without any good gateway settings there is nothing to go by; sites and registrations may be bad. */
+function refuseWithoutGateway(config: LoadedConfig): void {
+  const isGateway = ({ severity, file }: ConfigProblem): boolean =>
+    severity === 'error' && (file === 'environment' || /^gateway\.(ya?ml|json)$/.test(file))
+  const errors = config.problems.filter(isGateway)
+  if (errors.length === 0 || config.keptFiles.some((file) => file.startsWith('gateway.'))) return
+  const lines = errors.map(({ file, line, column, path, message }) => `  ${file}:${line}:${column}: ${path}: ${message}`)
+  throw new Error(`the configuration cannot be used:\n${lines.join('\n')}`)
+}
+
+function tellProblems(log: AdjustableLog, problems: readonly ConfigProblem[]): void {
+  for (const { severity, ...problem } of problems) {
+    if (severity === 'error') log.error('configuration', { ...problem })
+    else log.warn('configuration', { ...problem })
+  }
+}
+
+interface Assembly {
+  readonly directory: string
+  readonly stateDirectory: string
+  readonly store: LmdbStore
+  readonly config: LoadedConfig
+  readonly log: AdjustableLog
+}
+
+/** Forks the workers first; what the main process needs beside them is made meanwhile. */
+async function assemble({ directory, stateDirectory, store, config, log }: Assembly): Promise<RunningGateway> {
+  const settings = config.gateway
+  const { address } = settings.listen.http
+  const port = await claimPort(address.host, address.port)
+  const clock = new SystemClock()
+  const { ring, ringFile, isGenerated } = await keyRing(settings, stateDirectory, log)
+  const journal = new Journal()
+  const ledger = new SessionLedger({ maxSessions: settings.limits.sessions, journal })
+  const ledgerKeeper = new LedgerKeeper({ ledger, journal, store })
+  const hasLedger = await restoreLedger(ledgerKeeper, log)
+  const lifecycle = readLifecycle(store)
+  const checkpoint = readCheckpoint(store)
+  const freshIssuer = randomBytes(8).toString('hex')
+  const recovery = recover({ lifecycle, checkpoint, hasLedger, freshIssuer, now: clock.now() })
+  const supervisor: Supervisor = new Supervisor({
+    fork: (observer) =>
+      forkWorker(
+        { entry: new URL('./worker.js', import.meta.url), requestHeadBytes: settings.limits.requestHeadBytes },
+        observer,
+      ),
+    count: settings.workers === 'auto' ? availableParallelism() : settings.workers,
+    clock,
+    log,
+    events: {
+      onListening: (worker, at) => plane.onListening(worker, at),
+      onReport: (worker, report) => plane.onReport(worker, report),
+      onSessionsEnded: (sessions) => plane.onSessionsEnded(sessions),
+      onAcknowledged: () => plane.onAcknowledged(),
+      onLost: (worker, how) => plane.onLost(worker, how),
+      onLeft: (worker) => plane.onLeft(worker),
+      onListenFailed: (reason) => plane.onListenFailed(reason),
+    },
+  })
+  supervisor.start()
+  const plane = new ControlPlane(
+    {
+      clock,
+      log,
+      store,
+      ledger,
+      ledgerKeeper,
+      supervisor,
+      probe: httpProbe,
+      keys: { ring, write: (next) => writeKeyFile(ringFile, next), randomSecret: () => randomBytes(32) },
+      recovery,
+      savedRegister: lifecycle?.register ?? null,
+      savedCheckpoint: hasLedger ? checkpoint : null,
+    },
+    config,
+  )
+  plane.start()
+  supervisor.listen({ host: address.host, port })
+  const publicUrl = `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`
+  const view = new GatewayReader({
+    plane,
+    startedAt: clock.now(),
+    publicUrl: () => publicUrl,
+    usesGeneratedKeys: isGenerated,
+  })
+  const admin = await listenAdmin({
+    ...settings.admin.listen,
+    api: createAdminApi({ view, metrics: createMetrics(view) }),
+    token: await readToken(settings.admin.tokenFile ?? join(stateDirectory, 'admin-token'), settings.admin.tokenFile === null),
+    log,
+  })
+  log.info('amarre runs', { public: publicUrl, admin: admin.port, config: directory, state: stateDirectory })
+  const source = watchConfig(directory, plane, log)
+  return {
+    async stop() {
+      plane.isLeaving = true
+      log.info('leaving', { exitDelayMs: settings.limits.exitDelayMs })
+      await delay(settings.limits.exitDelayMs)
+      await source.close()
+      await supervisor.leave(settings.limits.drainOnExitMs)
+      await plane.stop()
+      await admin.close()
+    },
+  }
+}
+
+async function keyRing(
+  settings: GatewaySettings,
+  stateDirectory: string,
+  log: AdjustableLog,
+): Promise<{ ring: SavedKeyRing; ringFile: string; isGenerated: boolean }> {
+  const given = settings.keys.file
+  const ringFile = given ?? join(stateDirectory, 'keys.json')
+  const found = await readKeyFile(ringFile)
+  if (given !== null && found === null) {
+    throw new Error(`the key ring "${given}" does not exist: create it, or leave keys.file out to have one generated`)
+  }
+  if (given === null) {
+    log.warn('the token keys live in the state directory: keep it, or every session starts anew', { file: ringFile })
+  }
+  if (found !== null) return { ring: found, ringFile, isGenerated: given === null }
+  const ring = generateKeyRing(Date.now())
+  await writeKeyFile(ringFile, ring)
+  return { ring, ringFile, isGenerated: true }
+}
+
+/** False when the saved sessions cannot be used: the state then counts as lost. */
+async function restoreLedger(keeper: LedgerKeeper, log: AdjustableLog): Promise<boolean> {
+  try {
+    await keeper.restore()
+    return true
+  } catch (error) {
+    log.error('the saved sessions cannot be read and are given up', { error: String(error) })
+    await keeper.startAfresh()
+    return false
+  }
+}
+
+function watchConfig(directory: string, plane: ControlPlane, log: AdjustableLog): ChokidarConfigSource {
+  const running = plane.config.gateway
+  const source = new ChokidarConfigSource({
+    directory,
+    mode: running.watch,
+    onNotificationLost: (error) => log.warn('watching by polling', { error: String(error) }),
+  })
+  source.watch((listing) => {
+    const config = loadConfig(listing, plane.config.lastGood, process.env)
+    log.level = config.gateway.log.level
+    tellProblems(log, config.problems)
+    const late = keysNeedingRestart(running, config.gateway)
+    if (late.length > 0) log.warn('changes that need a restart', { keys: late })
+    plane.useConfig(config)
+  })
+  return source
+}

@@ -1,0 +1,148 @@
+// A control plane in memory: readings to be set by a test, and the orders that came.
+import type {
+  EventStatus,
+  GatewayStatus,
+  ReleaseStatus,
+  SiteStatus,
+} from '../../gateway/controlplane/admin-protocol.js'
+import type { GatewayReading, GatewayView, ReleaseReading } from '../../gateway/controlplane/gateway-view.js'
+import { RuleRefusal } from '../../gateway/controlplane/rule-refusal.js'
+import { verdictStatus } from '../../gateway/controlplane/verdict-status.js'
+import { latencyBoundsMs } from '../../gateway/domain/latency-buckets.js'
+
+const startedAt = Date.parse('2026-03-01T12:00:00Z')
+
+export function releaseStatus(fields: Partial<ReleaseStatus> & { readonly version: string }): ReleaseStatus {
+  return {
+    site: 'shop',
+    state: 'active',
+    since: '2026-03-01T12:00:00.000Z',
+    withdrawn: false,
+    rejected: null,
+    generation: 3,
+    serves: true,
+    acceptsBirths: false,
+    share: 0,
+    file: `sites/shop/releases/${fields.version}.yaml`,
+    hash: 'ab12',
+    targets: [],
+    sessions: { active: 0, provisional: 0, oldest: null },
+    births: 0,
+    exchangesOpen: 0,
+    websocketsOpen: 0,
+    verdict: verdictStatus(
+      { kind: 'blocked', by: [{ by: 'accepts-births' }], emptyBy: null, asOf: startedAt },
+      startedAt,
+    ),
+    ...fields,
+  }
+}
+
+export function releaseReading(
+  fields: Partial<ReleaseReading> & { readonly version: string },
+): ReleaseReading {
+  return {
+    site: 'shop',
+    state: 'active',
+    acceptsBirths: true,
+    retirable: 0,
+    emptyBy: NaN,
+    active: 0,
+    provisional: 0,
+    confirmed: 0,
+    ended: {},
+    oldestBornAt: 0,
+    targets: [],
+    traffic: {
+      births: 0,
+      exchangesOpen: 0,
+      socketsOpen: 0,
+      requests: new Map(),
+      durations: new Array<number>(latencyBoundsMs.length + 1).fill(0),
+      durationSumMs: 0,
+      upstreamErrors: new Map(),
+    },
+    ...fields,
+  }
+}
+
+export function event(sequence: number): EventStatus {
+  return {
+    sequence,
+    id: `e-${sequence}`,
+    at: '2026-03-01T12:00:00.000Z',
+    type: 'transition',
+    site: 'shop',
+    release: '1.0.0',
+    from: 'active',
+    to: 'draining',
+    cause: 'superseded by 1.1.0',
+    hash: 'ab12',
+  }
+}
+
+export class FakeView implements GatewayView {
+  gateway: GatewayStatus = {
+    ready: true,
+    waitingFor: [],
+    startedAt: new Date(startedAt).toISOString(),
+    publicUrl: 'http://0.0.0.0:8080',
+    workers: [
+      { pid: 11, state: 'serving', generation: 7 },
+      { pid: 12, state: 'serving', generation: 7 },
+    ],
+    config: { problems: [], keptFiles: [] },
+  }
+  siteList: SiteStatus[] = []
+  eventList: EventStatus[] = []
+  figures: GatewayReading = {
+    releases: [],
+    sites: [],
+    configFiles: [],
+    configReloads: { applied: 0, rejected: 0 },
+    workers: { running: 2, lost: 0 },
+    usesGeneratedKeys: true,
+    frontRefusals: [],
+  }
+  /** Orders in words, as they came. */
+  readonly orders: string[] = []
+  /** What `status` throws; null: it answers. */
+  fault: Error | null = null
+
+  status(): GatewayStatus {
+    if (this.fault !== null) throw this.fault
+    return this.gateway
+  }
+
+  sites(): readonly SiteStatus[] {
+    return this.siteList
+  }
+
+  releases(site: string): readonly ReleaseStatus[] | null {
+    return this.siteList.find((each) => each.site === site)?.releases ?? null
+  }
+
+  events(limit: number, before = Infinity): readonly EventStatus[] {
+    return this.eventList.filter(({ sequence }) => sequence < before).slice(0, limit)
+  }
+
+  reading(): GatewayReading {
+    return this.figures
+  }
+
+  rotateKeys(by: string): Promise<{ readonly keyId: number }> {
+    this.orders.push(`rotate by ${by}`)
+    return Promise.resolve({ keyId: 4 })
+  }
+
+  retire(site: string, version: string, by: string): Promise<ReleaseStatus> {
+    const release = this.releases(site)?.find((each) => each.version === version)
+    if (release?.state !== 'retirable') {
+      return Promise.reject(
+        new RuleRefusal('retire-needs-retirable', `"${version}" is "${release?.state}", not "retirable"`),
+      )
+    }
+    this.orders.push(`retire ${site} ${version} by ${by}`)
+    return Promise.resolve({ ...release, state: 'retired', generation: release.generation + 1 })
+  }
+}

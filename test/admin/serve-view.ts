@@ -1,0 +1,25 @@
+// The real admin address over a view in memory, on a free port of the loopback.
+import { listenAdmin } from '../../gateway/adapters/fastify-admin.js'
+import { createMetrics } from '../../gateway/adapters/prom-metrics.js'
+import { createAdminApi } from '../../gateway/controlplane/admin-api.js'
+import type { GatewayView } from '../../gateway/controlplane/gateway-view.js'
+import { nullLog } from '../../gateway/domain/ports.js'
+import type { LogFields } from '../../gateway/domain/ports.js'
+
+export const token = 'a-token-of-the-test'
+
+export interface ServedView {
+  readonly url: string
+  readonly port: number
+  /** Errors that were logged. */
+  readonly logged: readonly (LogFields | undefined)[]
+  close(): Promise<void>
+}
+
+export async function serveView(view: GatewayView): Promise<ServedView> {
+  const logged: (LogFields | undefined)[] = []
+  const log = { ...nullLog, error: (_message: string, fields?: LogFields) => void logged.push(fields) }
+  const api = createAdminApi({ view, metrics: createMetrics(view) })
+  const { port, close } = await listenAdmin({ host: '127.0.0.1', port: 0, api, token, log })
+  return { url: `http://127.0.0.1:${port}`, port, logged, close }
+}
