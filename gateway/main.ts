@@ -197,10 +197,11 @@ async function assemble({ directory, stateDirectory, store, config, log }: Assem
   return {
     async stop() {
       plane.isLeaving = true
-      log.info('leaving', { exitDelayMs: settings.limits.exitDelayMs })
-      await delay(settings.limits.exitDelayMs)
+      const { exitDelayMs, drainOnExitMs } = plane.config.gateway.limits
+      log.info('leaving', { exitDelayMs, drainOnExitMs })
+      await delay(exitDelayMs)
       await source.close()
-      await supervisor.leave(settings.limits.drainOnExitMs)
+      await supervisor.leave(drainOnExitMs)
       await plane.stop()
       await admin.close()
     },

@@ -25,6 +25,7 @@ if (process.send === undefined) {
 }
 
 const reportMs = 200
+const lingerMs = 500
 const clock = new SystemClock()
 const startLimits = upstreamLimits({
   requestHeadBytes: 16_384,
@@ -157,11 +158,16 @@ function leave(withinMs: number): void {
   state.isLeaving = true
   listener?.stopAccepting()
   const overstay = setTimeout(() => state.open.abandonAll(), withinMs)
-  state.open.whenEmpty(() => {
-    clearTimeout(overstay)
-    // One turn later, so that the last answers are on their way.
-    setTimeout(depart, 20)
-  })
+  // Clients on kept-alive connections get the time for one more request, whose answer says that this was the last.
+  setTimeout(
+    () =>
+      state.open.whenEmpty(() => {
+        clearTimeout(overstay)
+        // So that the last answers are on their way.
+        setTimeout(depart, 20)
+      }),
+    Math.min(lingerMs, withinMs),
+  )
 }
 
 function depart(): void {

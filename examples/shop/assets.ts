@@ -37,7 +37,7 @@ a { color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 h1 { font-size: clamp(1.5rem, 1.2rem + 1.5vw, 2.1rem); line-height: 1.2; margin: 0 0 0.35em; text-wrap: balance; }
 h2 { font-size: 1.1rem; margin: 0; }
-.wrap { max-width: 66rem; margin: 0 auto; padding: 0 1rem; }
+.wrap { max-width: 66rem; margin: 0 auto; padding-inline: 1rem; }
 .skip { position: absolute; left: -999px; }
 .skip:focus { left: 1rem; top: 0.5rem; background: var(--card); padding: 0.5rem 1rem; }
 .mast { background: var(--brand); color: #fff; }
@@ -65,8 +65,10 @@ input[type='text'] { font: inherit; padding: 0.55rem 0.7rem; border-radius: 0.5r
 label { display: block; font-weight: 600; margin-bottom: 0.3rem; }
 .field { margin: 0 0 1rem; }
 table { width: 100%; border-collapse: collapse; margin: 0 0 1.25rem; }
-th, td { text-align: left; padding: 0.6rem 0.5rem; border-bottom: 1px solid var(--line); }
+th, td { text-align: left; padding: 0.6rem 0.35rem; border-bottom: 1px solid var(--line); }
 td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td button { min-height: 2.25rem; padding: 0.1rem 0.7rem; font-weight: 400; }
+input[type='checkbox'] { width: 1.25rem; height: 1.25rem; vertical-align: -0.2rem; accent-color: var(--brand); }
 footer { border-top: 1px solid var(--line); color: var(--quiet); padding-block: 1.25rem 2rem; font-size: 0.92rem; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.15rem 1rem; margin: 0; }
 dd { margin: 0; overflow-wrap: anywhere; font-family: ui-monospace, monospace; color: var(--ink); }

@@ -13,6 +13,8 @@ import { ShopFleet } from './shop-fleet.js'
 const gatewayCommand = fileURLToPath(new URL('../../gateway/cli/amarre.js', import.meta.url))
 const sampleConfig = fileURLToPath(new URL('../../../config', import.meta.url))
 const readyPollMs = 200
+/** How long a release may take to come up before the gateway counts as started without one. */
+const patienceMs = 10_000
 /** Terminal and npm may both pass one Ctrl-C on: what comes again so soon is the same one. */
 const repeatedSignalMs = 1000
 
@@ -81,20 +83,31 @@ function startGateway(config: string): ChildProcess {
   return gateway
 }
 
-async function isReady(adminUrl: string): Promise<boolean> {
+/** The status of an answer, or 0 when nobody answers yet. */
+async function statusOf(url: string): Promise<number> {
   try {
-    const { ok } = await fetch(`${adminUrl}/readyz`, { signal: AbortSignal.timeout(2000) })
-    return ok
+    const { status } = await fetch(url, { signal: AbortSignal.timeout(2000) })
+    return status
   } catch {
-    // Nobody listens yet: the same as not being ready.
-    return false
+    return 0
   }
 }
 
+/** Ready is the gateway before it knows its releases: a moment later the first of them takes visitors. */
+async function takesVisitors(url: string, adminUrl: string, isPatient: boolean): Promise<boolean> {
+  if ((await statusOf(`${adminUrl}/readyz`)) !== 200) return false
+  // A path that begins no session.
+  const status = await statusOf(`${url}/robots.txt`)
+  return !isPatient || (status > 0 && status < 500)
+}
+
 async function welcomeWhenReady(http: Address, admin: Address, ended: AbortSignal): Promise<void> {
-  const adminUrl = localUrl(admin)
+  const patientUntil = performance.now() + patienceMs
   while (!ended.aborted) {
-    if (await isReady(adminUrl)) return console.log(welcome(localUrl(http), adminUrl))
+    const isPatient = performance.now() < patientUntil
+    if (await takesVisitors(localUrl(http), localUrl(admin), isPatient)) {
+      return console.log(welcome(localUrl(http), localUrl(admin)))
+    }
     await later(readyPollMs)
   }
 }

@@ -74,9 +74,8 @@ export class ChokidarConfigSource implements ConfigSource {
     })
   }
 
-  watch(onChange: (listing: ConfigListing) => void, mode: WatchMode = this.#mode): void {
+  watch(onChange: (listing: ConfigListing) => void): void {
     this.#onChange = onChange
-    this.#mode = mode
     this.#lookWithin(0)
   }
 

@@ -8,7 +8,7 @@ import type { AdminClient } from './admin-client.js'
 import { Failure } from './failure.js'
 import type { ExitCode } from './failure.js'
 import type { PlaceOptions } from './gateway-place.js'
-import { processTerminal } from './terminal.js'
+import { endWithReader, processTerminal } from './terminal.js'
 
 const terminal = processTerminal(process.env)
 const defaultDirectory = './config'
@@ -101,6 +101,7 @@ function asking(name: string, description: string, parent: Command = program): C
   return parent
     .command(name)
     .description(description)
+    .hook('preAction', () => endWithReader(terminal.out))
     .option('--config <dir>', 'configuration directory of the gateway', defaultDirectory)
     .option('--admin <url>', "the gateway's admin address, instead of what the configuration says")
     .option('--token-file <file>', 'file with the admin token, instead of what the configuration says')

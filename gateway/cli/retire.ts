@@ -1,5 +1,5 @@
 // `amarre retire SITE VERSION`: ends the routing to a release on which nobody is left.
-import type { OrderBody } from '../controlplane/admin-protocol.js'
+import type { OrderBody, ReleaseStateName } from '../controlplane/admin-protocol.js'
 import type { AdminClient } from './admin-client.js'
 import type { ExitCode } from './failure.js'
 import { orderOf } from './keys.js'
@@ -19,7 +19,14 @@ export async function retire(
   options: RetireOptions,
 ): Promise<ExitCode> {
   const release = await client.retire(options.site, options.version, orderOf(options))
-  const text = `${release.site} ${release.version} is ${release.state}`
+  const text = `${release.site} ${release.version} ${outcome(release.state)}`
   terminal.out.write(`${options.json === true ? JSON.stringify(release) : text}\n`)
   return 0
+}
+
+/** Every worker must have stopped serving it first. */
+function outcome(state: ReleaseStateName): string {
+  return state === 'retired'
+    ? 'is retired'
+    : `is being retired, and is ${state} until every worker has let go of it`
 }

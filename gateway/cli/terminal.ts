@@ -28,6 +28,14 @@ export function processTerminal(environment: NodeJS.ProcessEnv): Terminal {
   }
 }
 
+/** Ends the process in peace when the reader of its output goes, as `| head` does. Not for what runs on by itself. */
+export function endWithReader(out: NodeJS.WritableStream): void {
+  out.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    process.exit(0)
+  })
+}
+
 /** What a piece of text is, not how it looks. */
 export type Tone = 'plain' | 'good' | 'calm' | 'warning' | 'bad' | 'faint' | 'title'
 

@@ -73,6 +73,7 @@ export class ControlPlane implements SupervisorEvents {
   isLeaving = false
   #spans: TimeSpan[]
   #tolerance: ExtraTolerance | null
+  #wasReady = false
   #savedLifecycle = ''
   #timers: NodeJS.Timeout[] = []
   #checkpointing: Promise<void> = Promise.resolve()
@@ -151,13 +152,20 @@ export class ControlPlane implements SupervisorEvents {
     this.controller.follow(config)
   }
 
-  /** Why the gateway is not ready; empty when it is. */
+  /** Why the gateway is not ready; empty when it is. Once it was, a worker that is replaced does not undo it. */
   waitingFor(): string[] {
-    const reasons: string[] = []
-    if (this.isLeaving) reasons.push('the gateway is leaving')
+    if (this.isLeaving) return ['the gateway is leaving']
     const { workers } = this.parts.supervisor
     const listening = workers.filter((worker) => worker.state === 'listening').length
-    if (listening === 0 || listening < workers.length) reasons.push(`${listening} of ${workers.length} workers listen`)
+    const reasons = listening === 0 ? ['no worker listens'] : []
+    if (!this.#wasReady) reasons.push(...this.#startsWaitingFor(listening, workers.length))
+    if (reasons.length === 0) this.#wasReady = true
+    return reasons
+  }
+
+  /** A start is over when all workers listen and serve every release that is known. */
+  #startsWaitingFor(listening: number, workers: number): string[] {
+    const reasons = listening < workers ? [`${listening} of ${workers} workers listen`] : []
     const unserved = this.register.sites.flatMap((site) =>
       [...site.releases.values()].filter((release) => serves(release) && this.#isUnserved(release.index)),
     )

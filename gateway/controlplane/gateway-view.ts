@@ -1,5 +1,11 @@
 // What the admin API and the metrics may ask of the running control plane: readings, and the few orders that exist.
-import type { ReleaseStateName, EventStatus, GatewayStatus, ReleaseStatus, SiteStatus } from './admin-protocol.js'
+import type {
+  ReleaseStateName,
+  EventStatus,
+  GatewayStatus,
+  ReleaseStatus,
+  SiteStatus,
+} from './admin-protocol.js'
 import type { ReleaseTraffic, SiteTraffic } from './traffic.js'
 
 /** One release as the metrics see it. Instants in ms. */
@@ -43,6 +49,6 @@ export interface GatewayView {
   reading(): GatewayReading
   /** Adds a key, signs with it once every worker verifies it. Resolves with the new key's id. */
   rotateKeys(by: string): Promise<{ readonly keyId: number }>
-  /** The operator's retirement of a retirable release (`retire.when: manual`), or forced. Rejects by rule. */
+  /** The operator's retirement of a retirable release (`retire.when: manual`). Rejects with a RuleRefusal. */
   retire(site: string, version: string, by: string): Promise<ReleaseStatus>
 }

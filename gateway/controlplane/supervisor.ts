@@ -44,6 +44,8 @@ export interface SupervisorOptions {
 
 /** A worker silent for so long is killed. */
 const silenceMs = 5_000
+/** When the main process itself did not get to watch for so long, nobody is judged. */
+const awayMs = 3_000
 /** A worker that dies young is replaced later and later. */
 const restartDelaysMs = [0, 200, 500, 1_000, 2_000, 5_000]
 const youngMs = 10_000
@@ -68,6 +70,7 @@ export class Supervisor {
   #earlyDeaths = 0
   #lost = 0
   #isLeaving = false
+  #watchedAt = 0
   #whenGone: (() => void) | null = null
   readonly #restarts = new Set<NodeJS.Timeout>()
 
@@ -118,6 +121,10 @@ export class Supervisor {
   /** Kills workers that have been silent; called about once a second. */
   watch(): void {
     const now = this.#options.clock.monotonic()
+    const wasAway = now - this.#watchedAt > awayMs
+    this.#watchedAt = now
+    // After a pause of this process their messages wait unread: silence would be our own deafness.
+    if (wasAway) for (const worker of this.#workers.values()) worker.lastHeardAt = now
     for (const worker of this.#workers.values()) {
       if (worker.isKilled || now - worker.lastHeardAt < silenceMs) continue
       worker.isKilled = true

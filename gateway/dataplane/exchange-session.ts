@@ -21,6 +21,9 @@ const kinds = {
 /** A session's promise has this many units; the ledger hears of a busy session once a unit. */
 const unitsPerPromise = 64
 
+/** A tombstone lasts a grain; without an idle time, or with a very long one, it lasts this. */
+const longestTombstoneMs = 3_600_000
+
 export class ExchangeSession {
   readonly #state: WorkerState
   readonly #identity: RequestIdentity
@@ -92,7 +95,10 @@ export class ExchangeSession {
       issuer: this.#state.table?.issuer ?? '',
       now,
     })
-    if (given.ended !== null) this.#state.endSession(given.ended, now + grainMs(this.#release.site.session))
+    if (given.ended !== null) {
+      const tombstoneMs = Math.min(grainMs(this.#release.site.session), longestTombstoneMs)
+      this.#state.endSession(given.ended, now + tombstoneMs)
+    }
     if (given.issued !== null) this.#countIssued(given.issued.until, given.issued.held, now)
     return given
   }

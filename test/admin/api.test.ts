@@ -1,4 +1,5 @@
 // The admin API and the metrics over real HTTP.
+import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
@@ -52,7 +53,7 @@ function closed(socket: Socket): Promise<unknown> {
 }
 
 async function problemOf(response: Response): Promise<unknown> {
-  t.match(response.headers.get('content-type'), /^application\/problem\+json\b/)
+  assert.match(response.headers.get('content-type') ?? '', /^application\/problem\+json\b/)
   return response.json()
 }
 

@@ -5,6 +5,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { stripVTControlCharacters } from 'node:util'
 import t from 'tap'
 import { AdminClient } from '../../gateway/cli/admin-client.js'
 import { watchStatus } from '../../gateway/cli/status.js'
@@ -29,7 +30,12 @@ const draining = releaseStatus({
     {
       url: 'http://127.0.0.1:3101',
       healthy: false,
-      lastProbe: { at: new Date(now - 2000).toISOString(), ok: false, detail: '404 Not Found', durationMs: 3 },
+      lastProbe: {
+        at: new Date(now - 2000).toISOString(),
+        ok: false,
+        detail: '404 Not Found',
+        durationMs: 3,
+      },
     },
   ],
   sessions: { active: 3, provisional: 0, oldest: null },
@@ -103,17 +109,20 @@ function amarre(args: readonly string[], cwd: string, env: Record<string, string
   })
 }
 
-/** A directory whose configuration names the served view, and whose state holds its token. */
-async function place(t: Tap, adminToken = token): Promise<string> {
-  const directory = t.testdir({})
-  await mkdir(join(directory, 'config'))
-  await mkdir(join(directory, 'state'))
-  await writeFile(join(directory, 'config/gateway.yaml'), `admin: { listen: 127.0.0.1:${server.port} }\n`)
-  await writeFile(join(directory, 'state/admin-token'), `${adminToken}\n`)
-  return directory
-}
+/** Where nobody listens any more. */
+const silent = await serveView(view)
+await silent.close()
 
-type Tap = { testdir(content: object): string }
+const configOf = (port: number) => ({ 'gateway.yaml': `admin: { listen: 127.0.0.1:${port} }\n` })
+const root = t.testdir({
+  /** Configuration that names the served view, and its token. */
+  good: { config: configOf(server.port), state: { 'admin-token': `${token}\n` } },
+  wrong: { config: configOf(server.port), state: { 'admin-token': 'another\n' }, 'my-token': token },
+  empty: {},
+  silent: { config: configOf(silent.port) },
+  anyPort: { config: configOf(0) },
+})
+const [good, wrong, empty] = [join(root, 'good'), join(root, 'wrong'), join(root, 'empty')]
 
 const page = `http://0.0.0.0:8080  ready, 2 workers, up 2h 20m
 
@@ -132,8 +141,7 @@ blog  *
   no releases yet
 
 configuration
-  sites/shop/site.yaml:3:5: retire.when: found "atuo", allowed: "auto" or "manual"; did you mean
-    "auto"?
+  sites/shop/site.yaml:3:5: retire.when: found "atuo", allowed: "auto" or "manual"; did you mean "auto"?
   gateway.yaml: warning: missing
   sites/shop/site.yaml: its last good content stays in force`
 
@@ -144,65 +152,200 @@ t.test('the table says of each release what an operator must know, within the wi
   const plain = statusLines(overview, { paint: painter(false), columns: Infinity, now })
   const painted = statusLines(overview, { paint: painter(true), columns: Infinity, now })
   t.not(painted.join('\n'), plain.join('\n'))
-  t.same(
-    // eslint-disable-next-line no-control-regex
-    painted.map((line) => line.replaceAll(/\u001b\[\d+m/g, '')),
-    plain,
-    'colours move nothing',
-  )
+  const bleached = painted.map((line) => stripVTControlCharacters(line))
+  t.same(bleached, plain, 'colours move nothing')
   t.end()
 })
 
-t.test('status finds the gateway by its configuration, as table and as JSON, whole or of one site', async (t) => {
-  const cwd = await place(t)
-  const [table, json, one, none] = await Promise.all([
-    amarre(['status'], cwd),
-    amarre(['status', '--json'], cwd),
-    amarre(['status', 'blog', '--config', 'config'], cwd),
-    amarre(['status', 'nosuch'], cwd),
+t.test(
+  'status finds the gateway by its configuration, as table and as JSON, whole or of one site',
+  async (t) => {
+    const [table, json, one, none] = await Promise.all([
+      amarre(['status'], good),
+      amarre(['status', '--json'], good),
+      amarre(['status', 'blog', '--config', 'good/config'], root),
+      amarre(['status', 'nosuch'], good),
+    ])
+    t.equal(table.exitCode, 0, table.err)
+    t.match(table.out, /^ {2}1\.0\.0 +draining, withdrawn .* 1\/2 +blocked by 3 sessions; empty by /m)
+    t.notMatch(table.out, '\u001b', 'no colour where nobody looks')
+    t.same(JSON.parse(json.out), { gateway: view.gateway, sites: view.siteList })
+    t.match(one.out, /^blog/m)
+    t.notMatch(one.out, /^shop/m)
+    t.same(none, { exitCode: 2, out: '', err: 'amarre: no site "nosuch", known: "shop", "blog"\n' })
+  },
+)
+
+t.test('events are told oldest first, as JSON newest first', async (t) => {
+  const [table, one, json] = await Promise.all([
+    amarre(['events'], good),
+    amarre(['events', '--limit', '1'], good),
+    amarre(['events', '--json'], good),
   ])
-  t.equal(table.exitCode, 0, table.err)
-  t.match(table.out, /^ {2}1\.0\.0 +draining, withdrawn .* 1\/2 +blocked by 3 sessions; empty by /m)
-  t.notMatch(table.out, /\u001b/, 'no colour where nobody looks')
-  t.same(JSON.parse(json.out), { gateway: view.gateway, sites: view.siteList })
-  t.match(one.out, /^blog/m)
-  t.notMatch(one.out, /^shop/m)
-  t.same(none, { exitCode: 2, out: '', err: 'amarre: no site "nosuch", known: "shop", "blog"\n' })
+  t.match(
+    table.out,
+    /^TIME +EVENT +SITE +RELEASE +CHANGE +CAUSE\n.* config .*\n.* active → draining +superseded by 1\.1\.0\n$/,
+  )
+  t.equal(one.out.trim().split('\n').length, 2)
+  t.same(JSON.parse(json.out), view.eventList)
 })
 
-t.test('orders go with the token; the token is found by the configuration or named', async (t) => {
+t.test('orders go with the token, which the configuration leads to or the command line names', async (t) => {
   t.teardown(() => (view.orders.length = 0))
-  const cwd = await place(t)
-  const elsewhere = t.testdir({ sub: { 'my-token': token } }).concat('/sub')
-  const [rotated, retired] = [
-    await amarre(['keys', 'rotate'], cwd),
-    await amarre(
-      // eslint-disable-next-line unicorn/prefer-spread
-      ['retire', 'shop', '0.9.0', '--reason', 'disk is full', '--admin', `127.0.0.1:${server.port}/`, '--token-file', 'my-token'],
-      elsewhere,
-    ),
+  const named = [
+    '--admin',
+    `127.0.0.1:${server.port}/`,
+    '--token-file',
+    'my-token',
+    '--reason',
+    'disk is full',
   ]
+  const rotated = await amarre(['keys', 'rotate'], good)
+  const retired = await amarre(['retire', 'shop', '0.9.0', ...named], wrong)
+  const json = await amarre(['keys', 'rotate', '--json', '--reason', 'leaked'], good)
   t.match(rotated, { exitCode: 0, err: '', out: /^tokens are signed with key 4 from now on/ })
   t.match(retired, { exitCode: 0, err: '', out: 'shop 0.9.0 is retired\n' })
+  t.equal(json.out, '{"keyId":4}\n')
   t.same(view.orders, [
     'rotate by operator at 127.0.0.1',
     'retire shop 0.9.0 by operator at 127.0.0.1: disk is full',
+    'rotate by operator at 127.0.0.1: leaked',
   ])
 })
 
 t.test('what stands against an order is told in a sentence, with its exit code', async (t) => {
-  const [cwd, wrong] = [await place(t), await place({ testdir: () => t.testdir({}) }, 'not-the-token')]
-  t.ok(cwd)
-  const [refused, unknown, denied] = await Promise.all([
-    amarre(['retire', 'shop', '1.0.0', '--token-file', tokenFile(t)], wrong),
-    amarre(['retire', 'shop', '7', '--token-file', tokenFile(t)], wrong),
-    amarre(['keys', 'rotate'], wrong),
+  const address = `http://127.0.0.1:${server.port}`
+  const cases: readonly (readonly [args: readonly string[], cwd: string, exitCode: number, err: string])[] = [
+    [
+      ['retire', 'shop', '1.0.0'],
+      good,
+      1,
+      'refused by the rule "retire-needs-retirable": "1.0.0" is "draining", not "retirable"',
+    ],
+    [['retire', 'shop', '7'], good, 2, 'no release "7" of site "shop"'],
+    [['retire', 'nosuch', '7'], good, 2, 'no site "nosuch"'],
+    [['keys', 'rotate'], wrong, 1, `"${address}" does not take the token of "state/admin-token"`],
+    [
+      ['keys', 'rotate', '--admin', address],
+      empty,
+      1,
+      'no admin token at "state/admin-token"; name its file by --token-file, or run this where the gateway runs',
+    ],
+    [
+      ['status'],
+      join(root, 'silent'),
+      1,
+      `no gateway answers at "${silent.url}" (connect ECONNREFUSED 127.0.0.1:${silent.port}), which "config/gateway.yaml" names; is it running? name another by --admin or --config`,
+    ],
+    [
+      ['status'],
+      join(root, 'anyPort'),
+      2,
+      '"admin.listen" asks the system for a free port, so the gateway cannot be found by it; use --admin',
+    ],
+    [['status', '--watch'], good, 2, '--watch needs a terminal; use --json in a script'],
+  ]
+  const ran = await Promise.all(cases.map(([args, cwd]) => amarre(args, cwd)))
+  cases.forEach(([args, , exitCode, err], i) =>
+    t.same(ran[i], { exitCode, out: '', err: `amarre: ${err}\n` }, args.join(' ')),
+  )
+})
+
+t.test('the environment wins over the file when the gateway is looked for', async (t) => {
+  const found = await amarre(['status'], join(root, 'silent'), {
+    AMARRE_ADMIN_LISTEN: `0.0.0.0:${server.port}`,
+  })
+  t.match(found, { exitCode: 0, err: '' })
+})
+
+t.test('a command line that is none exits with 2, help and version with 0', async (t) => {
+  const [verb, option, both, limit, help, version] = await Promise.all([
+    amarre(['statsu'], empty),
+    amarre(['status', '--jsn'], empty),
+    amarre(['status', '--watch', '--json'], empty),
+    amarre(['events', '--limit', '0'], empty),
+    amarre(['--help'], empty),
+    amarre(['--version'], empty),
   ])
-  t.same(refused, {
+  t.match(verb, { exitCode: 2, err: /Did you mean status\?/ })
+  t.match(option, { exitCode: 2, err: /Did you mean --json\?/ })
+  t.match(both, { exitCode: 2, err: /cannot be used with option '--json'/ })
+  t.match(limit, { exitCode: 2, err: /allowed: 1 to 1000/ })
+  t.equal(help.exitCode, 0)
+  t.match(help.out, /start .*check .*init .*status .*events .*retire .*keys /s)
+  t.match(version, { exitCode: 0, out: /^\d+\.\d+\.\d+\n$/ })
+})
+
+t.test('init writes a configuration that check accepts, and overwrites nothing', async (t) => {
+  const first = await amarre(['init', 'new/config'], empty)
+  t.match(first, { exitCode: 0, err: '', out: /^wrote new\/config\/gateway\.yaml\n/ })
+  const checked = await amarre(['check', 'new/config'], empty)
+  t.equal(checked.exitCode, 0, checked.out)
+  t.match(checked.out, /my-site/)
+  t.notMatch(checked.out, /warning/)
+  await writeFile(join(empty, 'new/config/gateway.yaml'), 'workers: 1\n')
+  const second = await amarre(['init', 'new/config'], empty)
+  t.same(second, {
     exitCode: 1,
     out: '',
-    err: 'amarre: refused by the rule "retire-needs-retirable": "1.0.0" is "draining", not "retirable"\n',
+    err: 'amarre: "new/config/gateway.yaml" is there already, and nothing was written\n',
   })
-  t.same(unknown, { exitCode: 2, out: '', err: 'amarre: no release "7" of site "shop"\n' })
-  t.match(denied, { exitCode: 1, err: /does not take the token of "state\/admin-token"/ })
+  t.equal(await readFile(join(empty, 'new/config/gateway.yaml'), 'utf8'), 'workers: 1\n')
+})
+
+t.test('check exits with 1 on an error', async (t) => {
+  await mkdir(join(empty, 'bad'))
+  await writeFile(join(empty, 'bad/gateway.yaml'), 'wrokers: 1\n')
+  const checked = await amarre(['check', 'bad'], empty)
+  t.match(checked, { exitCode: 1, out: /gateway\.yaml:1:1: wrokers: .*did you mean "workers"\?/ })
+})
+
+/** A terminal of few rows whose text can be waited for. */
+function screen(): { terminal: Terminal; until(text: string | RegExp): Promise<string> } {
+  const out = new PassThrough({ encoding: 'utf8' })
+  let written = ''
+  out.on('data', (text: string) => (written += text))
+  const size = { columns: 110, rows: 12 }
+  return {
+    terminal: { out, err: out, isInteractive: true, hasColours: false, size: () => size },
+    until: (text) =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          if (written.search(text) < 0) return
+          out.off('data', look)
+          resolve(written)
+          written = ''
+        }
+        out.on('data', look)
+        look()
+      }),
+  }
+}
+
+t.test(
+  'status --watch refreshes in place, survives a gateway that is away, and gives the terminal back',
+  async (t) => {
+    const other = new FakeView()
+    const served = await serveView(other)
+    const client = new AdminClient({ url: served.url, foundBy: '--admin', tokenFile: 'none' })
+    const shown = screen()
+    const stop = new AbortController()
+    const watching = watchStatus(client, shown.terminal, undefined, stop.signal)
+    const first = await shown.until('no sites yet')
+    t.ok(first.startsWith('\u001b[?1049h\u001b[?25l\u001b[?7l\u001b[H'))
+    other.siteList = view.siteList
+    const second = await shown.until(/… \d+ more lines/)
+    t.match(second, /1\.1\.0 +active/)
+    t.equal(second.split('\r\n').length, 12, 'no more lines than rows')
+    await served.close()
+    await shown.until(/no gateway answers at .*trying again/s)
+    stop.abort()
+    t.equal(await watching, 0)
+    t.ok((await shown.until('1049l')).endsWith('\u001b[?7h\u001b[?25h\u001b[?1049l'))
+  },
+)
+
+t.test('what answers and is no gateway is told', async (t) => {
+  const client = new AdminClient({ url: `${server.url}/livez?`, foundBy: '--admin', tokenFile: 'none' })
+  await t.rejects(client.sites(), { message: /answers 200 and not as a gateway's admin address does/ })
 })

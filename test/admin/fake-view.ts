@@ -58,7 +58,7 @@ export function releaseReading(
       exchangesOpen: 0,
       socketsOpen: 0,
       requests: new Map(),
-      durations: new Array<number>(latencyBoundsMs.length + 1).fill(0),
+      durations: [0, ...latencyBoundsMs].fill(0),
       durationSumMs: 0,
       upstreamErrors: new Map(),
     },

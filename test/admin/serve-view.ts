@@ -20,6 +20,7 @@ export async function serveView(view: GatewayView): Promise<ServedView> {
   const logged: (LogFields | undefined)[] = []
   const log = { ...nullLog, error: (_message: string, fields?: LogFields) => void logged.push(fields) }
   const api = createAdminApi({ view, metrics: createMetrics(view) })
-  const { port, close } = await listenAdmin({ host: '127.0.0.1', port: 0, api, token, log })
-  return { url: `http://127.0.0.1:${port}`, port, logged, close }
+  const listener = await listenAdmin({ host: '127.0.0.1', port: 0, api, token, log })
+  const { port } = listener
+  return { url: `http://127.0.0.1:${port}`, port, logged, close: () => listener.close() }
 }

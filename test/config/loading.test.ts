@@ -126,6 +126,12 @@ t.test('a bad variable is told and left out, an unknown one only warned of', asy
   t.strictSame(bad({ AMARRE_LISTEN_HTP: 'x' }).said, [
     'environment: AMARRE_LISTEN_HTP: warning: unknown variable, which sets nothing; did you mean "AMARRE_LISTEN_HTTP"?',
   ])
+  const links = {
+    AMARRE_SERVICE_HOST: '10.0.0.1',
+    AMARRE_PORT_8080_TCP_ADDR: '10.0.0.1',
+    AMARRE_PORT: 'tcp://10.0.0.1:1',
+  }
+  t.strictSame(bad(links).said, [], 'but for those that Kubernetes sets')
   const two = bad({ AMARRE_WORKERS: 'many', AMARRE_WATCH: 'poll', AMARRE_LIMITS: '{ sessions: 1, foo: 2 }' })
   t.strictSame(two.said.toSorted(), [
     'environment: AMARRE_LIMITS: limits.foo: unknown key "foo", allowed: "requestHead", "requestBody", "headerTimeout", "upstreamTimeout", "connectTimeout", "sessions", "exitDelay", "drainOnExit"',

@@ -3,6 +3,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { parse, parseAllDocuments } from 'yaml'
+import { checkConfig } from '../../gateway/cli/check.js'
 
 interface Service {
   readonly build?: { readonly context: string; readonly target: string }
@@ -23,6 +24,20 @@ interface Compose {
 
 interface GatewayFile {
   readonly limits?: { readonly drainOnExit?: string; readonly exitDelay?: string }
+}
+
+interface Manifest {
+  readonly kind: string
+  readonly metadata: { readonly name: string }
+  readonly data?: Readonly<Record<string, string>>
+  readonly spec?: { readonly template?: { readonly spec: Pod } }
+}
+
+interface Pod {
+  readonly terminationGracePeriodSeconds: number
+  readonly securityContext: object
+  readonly containers: readonly object[]
+  readonly volumes: readonly { readonly configMap?: { readonly name: string } }[]
 }
 
 const root = process.cwd()
@@ -46,6 +61,10 @@ function seconds(words: string | undefined): number {
 /** How long the gateway may take to exit by a gateway.yaml. */
 function exitSeconds({ limits }: GatewayFile): number {
   return seconds(limits?.drainOnExit ?? '30s') + seconds(limits?.exitDelay ?? '0s')
+}
+
+function manifests(file: string): readonly Manifest[] {
+  return parseAllDocuments(read(`deploy/kubernetes/${file}`)).map((document) => document.toJS() as Manifest)
 }
 
 /** The last stage of that name, up to the next one. */
@@ -96,6 +115,20 @@ void t.test(
       scrape_configs: [{ job_name: 'amarre', static_configs: [{ targets: ['gateway:9901'] }] }],
     })
     t.end()
+  },
+)
+
+void t.test(
+  'the configurations for compose and Kubernetes are valid, and one release takes new visitors',
+  async (t) => {
+    const [gateway, site, releases] = manifests('config.yaml').map(({ data = {} }) => data)
+    const kubernetes = t.testdir({ ...gateway, sites: { shop: { ...site, releases: { ...releases } } } })
+    for (const directory of [join(root, 'deploy/compose/config'), kubernetes]) {
+      const { output, exitCode } = await checkConfig(directory)
+      t.equal(exitCode, 0, output)
+      t.match(output, /active: takes new sessions/)
+      t.notMatch(output, /warning/)
+    }
   },
 )
 
@@ -187,11 +220,8 @@ void t.test('nothing that the build of the image copies is ignored', (t) => {
 })
 
 void t.test('Kubernetes gives the gateway time, a read-only root and its probes', (t) => {
-  const documents = (file: string) =>
-    parseAllDocuments(read(`deploy/kubernetes/${file}`)).map((document) => document.toJS() as Manifest)
-  const config = documents('config.yaml')
-  const manifests = documents('gateway.yaml')
-  const pod = manifests.find(({ kind }) => kind === 'Deployment')?.spec?.template?.spec
+  const config = manifests('config.yaml')
+  const pod = manifests('gateway.yaml').find(({ kind }) => kind === 'Deployment')?.spec?.template?.spec
   const gatewayFile = parse(config[0]?.data?.['gateway.yaml'] ?? '') as GatewayFile
   t.ok((pod?.terminationGracePeriodSeconds ?? 0) > exitSeconds(gatewayFile))
   t.match(pod?.securityContext, { runAsNonRoot: true, runAsUser: 10_001 })
@@ -205,17 +235,3 @@ void t.test('Kubernetes gives the gateway time, a read-only root and its probes'
   t.same(named, maps)
   t.end()
 })
-
-interface Manifest {
-  readonly kind: string
-  readonly metadata: { readonly name: string }
-  readonly data?: Readonly<Record<string, string>>
-  readonly spec?: { readonly template?: { readonly spec: Pod } }
-}
-
-interface Pod {
-  readonly terminationGracePeriodSeconds: number
-  readonly securityContext: object
-  readonly containers: readonly object[]
-  readonly volumes: readonly { readonly configMap?: { readonly name: string } }[]
-}

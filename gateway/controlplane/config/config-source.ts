@@ -12,9 +12,9 @@ export interface ConfigSource {
   read(): Promise<ConfigListing>
   /**
    * Calls back with a whole new listing each time something changed since the last listing given, by `read` or here,
-   * and stands still. To be called once. `mode` is what the configuration just read asks for.
+   * and stands still. Where nothing was read before, the first listing is given at once. To be called once.
    */
-  watch(onChange: (listing: ConfigListing) => void, mode?: WatchMode): void
+  watch(onChange: (listing: ConfigListing) => void): void
   /** No call back comes after it. */
   close(): Promise<void>
 }

@@ -21,6 +21,8 @@ export interface Overrides {
 }
 
 const prefix = 'AMARRE_'
+/** What Kubernetes sets in every pod beside a service named "amarre" is not meant for the gateway. */
+const isServiceLink = /^AMARRE_(?:SERVICE_(?:HOST|PORT)|PORT)(?:_|$)/
 
 /** The variable of a key: `limits.requestHead` is AMARRE_LIMITS_REQUEST_HEAD. */
 export function variableOf(path: string): string {
@@ -50,6 +52,7 @@ export function overridesIn(environment: Environment): Overrides {
   const unknown: { variable: string; nearest: string | null }[] = []
   for (const variable of set) {
     const path = paths.get(variable)
+    if (path === undefined && isServiceLink.test(variable)) continue
     if (path === undefined) unknown.push({ variable, nearest: nearest(variable, [...paths.keys()]) })
     else overrides.push({ variable, path, value: valueOf(environment[variable] ?? '') })
   }
