@@ -107,7 +107,9 @@ function refuseWithoutGateway(config: LoadedConfig): void {
     severity === 'error' && (file === 'environment' || /^gateway\.(ya?ml|json)$/.test(file))
   const errors = config.problems.filter(isGateway)
   if (errors.length === 0 || config.keptFiles.some((file) => file.startsWith('gateway.'))) return
-  const lines = errors.map(({ file, line, column, path, message }) => `  ${file}:${line}:${column}: ${path}: ${message}`)
+  const lines = errors.map(
+    ({ file, line, column, path, message }) => `  ${file}:${line}:${column}: ${path}: ${message}`,
+  )
   throw new Error(`the configuration cannot be used:\n${lines.join('\n')}`)
 }
 
@@ -127,7 +129,13 @@ interface Assembly {
 }
 
 /** Forks the workers first; what the main process needs beside them is made meanwhile. */
-async function assemble({ directory, stateDirectory, store, config, log }: Assembly): Promise<RunningGateway> {
+async function assemble({
+  directory,
+  stateDirectory,
+  store,
+  config,
+  log,
+}: Assembly): Promise<RunningGateway> {
   const settings = config.gateway
   const { address } = settings.listen.http
   const port = await claimPort(address.host, address.port)
@@ -144,7 +152,10 @@ async function assemble({ directory, stateDirectory, store, config, log }: Assem
   const supervisor: Supervisor = new Supervisor({
     fork: (observer) =>
       forkWorker(
-        { entry: new URL('./worker.js', import.meta.url), requestHeadBytes: settings.limits.requestHeadBytes },
+        {
+          entry: new URL('./worker.js', import.meta.url),
+          requestHeadBytes: settings.limits.requestHeadBytes,
+        },
         observer,
       ),
     count: settings.workers === 'auto' ? availableParallelism() : settings.workers,
@@ -189,14 +200,17 @@ async function assemble({ directory, stateDirectory, store, config, log }: Assem
   const admin = await listenAdmin({
     ...settings.admin.listen,
     api: createAdminApi({ view, metrics: createMetrics(view) }),
-    token: await readToken(settings.admin.tokenFile ?? join(stateDirectory, 'admin-token'), settings.admin.tokenFile === null),
+    token: await readToken(
+      settings.admin.tokenFile ?? join(stateDirectory, 'admin-token'),
+      settings.admin.tokenFile === null,
+    ),
     log,
   })
   log.info('amarre runs', { public: publicUrl, admin: admin.port, config: directory, state: stateDirectory })
   const source = watchConfig(directory, plane, log)
   return {
     async stop() {
-      plane.isLeaving = true
+      plane.readiness.leave()
       const { exitDelayMs, drainOnExitMs } = plane.config.gateway.limits
       log.info('leaving', { exitDelayMs, drainOnExitMs })
       await delay(exitDelayMs)
@@ -217,10 +231,14 @@ async function keyRing(
   const ringFile = given ?? join(stateDirectory, 'keys.json')
   const found = await readKeyFile(ringFile)
   if (given !== null && found === null) {
-    throw new Error(`the key ring "${given}" does not exist: create it, or leave keys.file out to have one generated`)
+    throw new Error(
+      `the key ring "${given}" does not exist: create it, or leave keys.file out to have one generated`,
+    )
   }
   if (given === null) {
-    log.warn('the token keys live in the state directory: keep it, or every session starts anew', { file: ringFile })
+    log.warn('the token keys live in the state directory: keep it, or every session starts anew', {
+      file: ringFile,
+    })
   }
   if (found !== null) return { ring: found, ringFile, isGenerated: given === null }
   const ring = generateKeyRing(Date.now())

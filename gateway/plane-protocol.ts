@@ -97,4 +97,9 @@ export type FromWorker =
   | { readonly kind: 'acknowledged'; readonly generation: number }
   | { readonly kind: 'report'; readonly report: WorkerReport }
   | { readonly kind: 'ended'; readonly sessions: readonly EndedSession[] }
-  | { readonly kind: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly message: string; readonly fields: object }
+  | {
+      readonly kind: 'log'
+      readonly level: 'info' | 'warn' | 'error'
+      readonly message: string
+      readonly fields: object
+    }

@@ -17,7 +17,14 @@ import type { AccessRecord, WorkerState } from './dataplane/worker-state.js'
 import type { SessionId } from './domain/ids.js'
 import { buildRoutingTable } from './domain/routing-table.js'
 import type { TimeSpan } from './domain/session.js'
-import type { EndedSession, FromWorker, ListenerSpec, Publication, ToWorker, WorkerLimits } from './plane-protocol.js'
+import type {
+  EndedSession,
+  FromWorker,
+  ListenerSpec,
+  Publication,
+  ToWorker,
+  WorkerLimits,
+} from './plane-protocol.js'
 
 if (process.send === undefined) {
   process.stderr.write('worker.js is started by the gateway, not by hand\n')
@@ -63,7 +70,12 @@ process.on('disconnect', () => {
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
 process.on('uncaughtException', (error) => {
-  tell({ kind: 'log', level: 'error', message: 'uncaught error, the worker ends', fields: { error: error.stack } })
+  tell({
+    kind: 'log',
+    level: 'error',
+    message: 'uncaught error, the worker ends',
+    fields: { error: error.stack },
+  })
   setImmediate(() => process.exit(70))
 })
 setInterval(report, reportMs)

@@ -8,7 +8,8 @@ import type { TargetUrl } from '../domain/ids.js'
 
 /** Where a target listens, as node's clients want it. */
 function placeOf(url: TargetUrl): { readonly options: RequestOptions; readonly isTls: boolean } {
-  if (url.startsWith('unix:')) return { options: { socketPath: url.slice(5), host: 'localhost' }, isTls: false }
+  if (url.startsWith('unix:'))
+    return { options: { socketPath: url.slice(5), host: 'localhost' }, isTls: false }
   const { hostname, port, protocol } = new URL(url)
   const host = hostname.replace(/^\[(.*)\]$/, '$1')
   const isTls = protocol === 'https:'
@@ -25,14 +26,20 @@ function probePath(url: TargetUrl, path: string, timeoutMs: number): ReturnType<
     const send = isTls ? httpsRequest : httpRequest
     const headers = { 'user-agent': 'amarre-health', connection: 'close' }
     const request = send({ ...options, path, headers, agent: false })
-    const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
+    const deadline = setTimeout(
+      () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    )
     request.on('response', (response) => {
       const status = response.statusCode ?? 0
       clearTimeout(deadline)
       response.resume()
       response.on('error', () => {})
       request.destroy()
-      resolve({ ok: status >= 200 && status < 400, detail: `${status} ${response.statusMessage ?? ''}`.trim() })
+      resolve({
+        ok: status >= 200 && status < 400,
+        detail: `${status} ${response.statusMessage ?? ''}`.trim(),
+      })
     })
     request.on('error', (error) => {
       clearTimeout(deadline)

@@ -28,7 +28,9 @@ export interface UwsListenOptions {
  * Listens with SO_REUSEPORT, so that every worker may; the main process has made sure that nobody else holds the
  * port. Rejects when the address cannot be bound. `UWS_HTTP_MAX_HEADERS_SIZE` must be set before this module loads.
  */
-export async function listenWithUws(options: UwsListenOptions): Promise<Listener & { readonly port: number }> {
+export async function listenWithUws(
+  options: UwsListenOptions,
+): Promise<Listener & { readonly port: number }> {
   // Without this every answer would say `uWebSockets: 20`.
   ;(uWS as unknown as { _cfg(option: string): void })._cfg('silent')
   const slowClients = new SlowClients()
@@ -118,7 +120,11 @@ const mappedV4 = /^0000:0000:0000:0000:0000:ffff:([0-9a-f]{2})([0-9a-f]{2}):([0-
 function addressText(text: string): string {
   if (!text.includes(':')) return text
   const mapped = mappedV4.exec(text)
-  if (mapped !== null) return mapped.slice(1).map((byte) => Number.parseInt(byte, 16)).join('.')
+  if (mapped !== null)
+    return mapped
+      .slice(1)
+      .map((byte) => Number.parseInt(byte, 16))
+      .join('.')
   const short = text.replace(/\b0+(?=[0-9a-f])/g, '')
   return short.replace(/(?:^|:)0(?::0)+(?::|$)/, '::')
 }

@@ -16,7 +16,11 @@ export function forkWorker(options: WorkerProcessOptions, observer: WorkerObserv
   const child = fork(options.entry, [], {
     // Structured clone carries typed arrays, Infinity and NaN.
     serialization: 'advanced',
-    env: { ...process.env, UWS_HTTP_MAX_HEADERS_SIZE: String(options.requestHeadBytes), AMARRE_PLANE: 'worker' },
+    env: {
+      ...process.env,
+      UWS_HTTP_MAX_HEADERS_SIZE: String(options.requestHeadBytes),
+      AMARRE_PLANE: 'worker',
+    },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   child.on('message', (message) => observer.onMessage(message as FromWorker))

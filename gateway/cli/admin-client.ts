@@ -15,6 +15,12 @@ import type { GatewayPlace } from './gateway-place.js'
 
 const answerTimeoutMs = 10_000
 
+/** Names one release of one site. */
+export interface ReleaseName {
+  readonly site: string
+  readonly version: string
+}
+
 export class AdminClient {
   readonly #place: GatewayPlace
 
@@ -39,9 +45,10 @@ export class AdminClient {
     return this.#order('/api/v1/keys/rotate', order)
   }
 
-  retire(site: string, version: string, order: OrderBody): Promise<ReleaseStatus> {
-    const release = `/api/v1/sites/${encodeURIComponent(site)}/releases/${encodeURIComponent(version)}`
-    return this.#order(`${release}/retire`, order)
+  /** Orders a change of one release; the verb is the last part of the path. */
+  change(verb: 'activate' | 'drain' | 'retire', of: ReleaseName, order: OrderBody): Promise<ReleaseStatus> {
+    const release = `/api/v1/sites/${encodeURIComponent(of.site)}/releases/${encodeURIComponent(of.version)}`
+    return this.#order(`${release}/${verb}`, order)
   }
 
   async #read<Answer>(path: string): Promise<Answer> {

@@ -76,6 +76,27 @@ asking('events', 'show what happened, the newest last')
     exitCode = await events(await clientOf(options), terminal, options)
   })
 
+asking('activate', 'give births to a release at once; the active one drains')
+  .argument('<site>')
+  .argument('<version>')
+  .option('--force', 'even where a target is ill, or data of the active release is at risk')
+  .option('--reason <text>', 'why, for the event log')
+  .option('--json', 'print JSON')
+  .action(async (site: string, version: string, options: PlaceOptions & Json & OrderBody) => {
+    const { activate } = await import('./activate.js')
+    exitCode = await activate(await clientOf(options), terminal, { ...options, site, version })
+  })
+
+asking('drain', 'take births from a release; they go to the last good former one')
+  .argument('<site>')
+  .argument('<version>')
+  .option('--reason <text>', 'why, for the event log')
+  .option('--json', 'print JSON')
+  .action(async (site: string, version: string, options: PlaceOptions & Json & OrderBody) => {
+    const { drain } = await import('./drain.js')
+    exitCode = await drain(await clientOf(options), terminal, { ...options, site, version })
+  })
+
 asking('retire', 'end the routing to a release on which nobody is left')
   .argument('<site>')
   .argument('<version>')

@@ -17,6 +17,6 @@ export async function rotateKeys(
 }
 
 /** The order's body out of a command line's options. */
-export function orderOf({ reason }: OrderBody): OrderBody {
-  return reason === undefined ? {} : { reason }
+export function orderOf({ reason, force }: OrderBody): OrderBody {
+  return { ...(reason === undefined ? {} : { reason }), ...(force === true ? { force } : {}) }
 }

@@ -18,7 +18,7 @@ export async function retire(
   terminal: Terminal,
   options: RetireOptions,
 ): Promise<ExitCode> {
-  const release = await client.retire(options.site, options.version, orderOf(options))
+  const release = await client.change('retire', options, orderOf(options))
   const text = `${release.site} ${release.version} ${outcome(release.state)}`
   terminal.out.write(`${options.json === true ? JSON.stringify(release) : text}\n`)
   return 0

@@ -4,7 +4,7 @@ import { ApiError, jsonAnswer, textAnswer } from './admin-answers.js'
 import type { ApiAnswer } from './admin-answers.js'
 import { jsonSchemas } from './admin-schemas.js'
 import type { ReleaseStatus } from './admin-protocol.js'
-import { eventRange, operatorOf, requireMatch } from './admin-requests.js'
+import { eventRange, operatorOf, orderOf, requireMatch } from './admin-requests.js'
 import type { ApiRequest, ApiRoute } from './admin-route.js'
 import type { GatewayView } from './gateway-view.js'
 import { openApiDocument } from './openapi.js'
@@ -163,23 +163,48 @@ function orderRoutes(view: GatewayView): ApiRoute[] {
       refusals: [400, 409],
       answer: async (request) => jsonAnswer(await view.rotateKeys(operatorOf(request))),
     },
-    {
-      ...none,
-      method: 'POST',
-      path: '/api/v1/sites/{site}/releases/{version}/retire',
+    changeOf(view, {
+      id: 'activate',
+      summary: 'give births to a release at once; the active one drains',
+      carryOut: (release, request) => view.activate(release.site, release.version, orderOf(request)),
+    }),
+    changeOf(view, {
+      id: 'drain',
+      summary: 'take births from a release; they go to the last good former one',
+      carryOut: (release, request) => view.drain(release.site, release.version, orderOf(request)),
+    }),
+    changeOf(view, {
       id: 'retire',
       summary: 'end the routing to a release on which nobody is left',
-      isChange: true,
-      gives: 'ReleaseStatus',
-      refusals: [400, 404, 409, 412],
-      async answer(request) {
-        const release = releaseOf(view, request)
-        const by = operatorOf(request)
-        requireMatch(request.ifMatch, release.generation)
-        return releaseAnswer(await view.retire(release.site, release.version, by))
-      },
-    },
+      carryOut: (release, request) => view.retire(release.site, release.version, operatorOf(request)),
+    }),
   ]
+}
+
+interface ReleaseChange {
+  /** The verb: the last part of the path. */
+  readonly id: string
+  readonly summary: string
+  carryOut(release: ReleaseStatus, request: ApiRequest): Promise<ReleaseStatus>
+}
+
+/** A change of one release, which `If-Match` may make conditional on its generation. */
+function changeOf(view: GatewayView, change: ReleaseChange): ApiRoute {
+  return {
+    ...none,
+    method: 'POST',
+    path: `/api/v1/sites/{site}/releases/{version}/${change.id}`,
+    id: change.id,
+    summary: change.summary,
+    isChange: true,
+    gives: 'ReleaseStatus',
+    refusals: [400, 404, 409, 412],
+    async answer(request) {
+      const release = releaseOf(view, request)
+      requireMatch(request.ifMatch, release.generation)
+      return releaseAnswer(await change.carryOut(release, request))
+    },
+  }
 }
 
 function documentRoute(routes: readonly ApiRoute[]): ApiRoute {

@@ -141,6 +141,8 @@ export interface KeyRotation {
 export interface OrderBody {
   /** Why, for the event log; one line. */
   readonly reason?: string
+  /** Rules that only protect data give way. */
+  readonly force?: boolean
 }
 
 /** RFC 9457. */

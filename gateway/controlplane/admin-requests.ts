@@ -3,6 +3,7 @@
 import { ApiError } from './admin-answers.js'
 import type { OrderBody } from './admin-protocol.js'
 import type { ApiRequest } from './admin-route.js'
+import type { Order } from './gateway-view.js'
 
 const defaultLimit = 100
 const mostEvents = 1000
@@ -25,24 +26,44 @@ function wholeNumber(query: ApiRequest['query'], name: string): number | undefin
 }
 
 /** Who gave an order and why, for the event log: `operator at 127.0.0.1: disk is full`. */
-export function operatorOf({ body, from }: ApiRequest): string {
-  const { reason } = orderBody(body)
-  return reason === undefined ? `operator at ${from}` : `operator at ${from}: ${reason}`
+export function operatorOf(request: ApiRequest): string {
+  return orderOf(request, ['reason']).by
 }
 
-function orderBody(body: unknown): OrderBody {
+/** An order with its `reason` and `force`. */
+export function orderOf({ body, from }: ApiRequest, allowed = ['reason', 'force']): Order {
+  const { reason, force } = orderBody(body, allowed)
+  const by = reason === undefined ? `operator at ${from}` : `operator at ${from}: ${reason}`
+  return { by, force: force === true }
+}
+
+function orderBody(body: unknown, allowed: readonly string[]): OrderBody {
   if (body === undefined || body === null) return {}
   if (typeof body !== 'object' || Array.isArray(body)) {
     throw new ApiError(400, 'the body must be a JSON object')
   }
-  const unknown = Object.keys(body).find((key) => key !== 'reason')
-  if (unknown !== undefined) throw new ApiError(400, `unknown key "${unknown}", allowed: "reason"`)
+  const unknown = Object.keys(body).find((key) => !allowed.includes(key))
+  if (unknown !== undefined) {
+    const names = allowed.map((key) => `"${key}"`).join(', ')
+    throw new ApiError(400, `unknown key "${unknown}", allowed: ${names}`)
+  }
+  return { ...reasonOf(body), ...forceOf(body) }
+}
+
+function reasonOf(body: object): Pick<OrderBody, 'reason'> {
   if (!('reason' in body)) return {}
   const { reason } = body
   if (typeof reason !== 'string' || !isReason(reason)) {
     throw new ApiError(400, `"reason" must be one line of 1 to ${longestReason} characters`)
   }
   return { reason }
+}
+
+function forceOf(body: object): Pick<OrderBody, 'force'> {
+  if (!('force' in body)) return {}
+  const { force } = body
+  if (typeof force !== 'boolean') throw new ApiError(400, '"force" must be true or false')
+  return { force }
 }
 
 function isReason(text: string): boolean {

@@ -133,7 +133,10 @@ export const jsonSchemas = {
     hash: orNull(text),
   }),
   KeyRotation: objectOf<KeyRotation>({ keyId: count }),
-  OrderBody: objectOf<OrderBody>({ reason: { type: 'string', minLength: 1, maxLength: 500 } }, ['reason']),
+  OrderBody: objectOf<OrderBody>(
+    { reason: { type: 'string', minLength: 1, maxLength: 500 }, force: { type: 'boolean' } },
+    ['reason', 'force'],
+  ),
   ProblemJson: objectOf<ProblemJson>({ type: text, title: text, status: count, detail: text, rule: text }, [
     'detail',
     'rule',

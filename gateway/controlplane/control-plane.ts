@@ -1,9 +1,7 @@
 // The control plane as one running thing: configuration in, publications out, reports in, state kept. It wires the
 // parts and beats their time; each decision is made in the part that it belongs to.
-import type { ReleaseIndex } from '../domain/ids.js'
 import type { LifecycleStore, Log } from '../domain/ports.js'
-import { serves } from '../domain/release.js'
-import { grainMs, promiseSpanMs, type TimeSpan } from '../domain/session.js'
+import { grainMs, promiseSpanMs } from '../domain/session.js'
 import type { EndedSession, WorkerReport } from '../plane-protocol.js'
 import type { LoadedConfig } from './config/desired-state.js'
 import type { GatewaySettings } from './config/gateway-settings.js'
@@ -16,23 +14,17 @@ import type { SavedKeyRing } from './key-ring.js'
 import type { LedgerKeeper } from './ledger-keeper.js'
 import { ProvisionalWindow } from './provisional-window.js'
 import { Publisher } from './publisher.js'
-import { phantomsOf, widened, type Recovery } from './recovery.js'
+import { Readiness } from './readiness.js'
+import { phantomsOf, type Recovery } from './recovery.js'
 import { ReleaseController } from './release-controller.js'
-import { saveCheckpoint, saveLifecycle, type ExtraTolerance, type SavedCheckpoint } from './saved-state.js'
+import type { SavedCheckpoint, SavedLifecycle } from './saved-state.js'
 import type { SessionLedger } from './session-ledger.js'
 import { SiteRegister, type SavedRegister } from './site-register.js'
+import { StateKeeper } from './state-keeper.js'
 import type { Supervisor, SupervisorEvents } from './supervisor.js'
 import { composeSites } from './table-composer.js'
+import { TimeKeeper, type AdjustableClock } from './time-keeper.js'
 import { Traffic, type WorkerKey } from './traffic.js'
-
-/** A clock whose epoch follows the wall clock when that jumps. */
-export interface AdjustableClock {
-  epochMs: number
-  now(): number
-  monotonic(): number
-  /** What the epoch would be by the wall clock of this moment. */
-  wallEpochMs(): number
-}
 
 export interface ControlPlaneParts {
   readonly clock: AdjustableClock
@@ -42,19 +34,18 @@ export interface ControlPlaneParts {
   readonly ledgerKeeper: LedgerKeeper
   readonly supervisor: Supervisor
   readonly probe: Probe
-  readonly keys: { readonly ring: SavedKeyRing; write(ring: SavedKeyRing): Promise<void>; randomSecret(): Uint8Array }
+  readonly keys: {
+    readonly ring: SavedKeyRing
+    write(ring: SavedKeyRing): Promise<void>
+    randomSecret(): Uint8Array
+  }
   readonly recovery: Recovery
   readonly savedRegister: SavedRegister | null
   readonly savedCheckpoint: SavedCheckpoint | null
 }
 
-/** The wall clock may part from the monotonic one by so much before it counts as a jump. */
-const jumpMs = 5_000
-/** Tokens born further ahead than this are hostile, unless the clock was set back. */
-const futureToleranceMs = 5 * 60_000
 const judgeMs = 200
 const beatMs = 1_000
-const keptSpans = 64
 
 export class ControlPlane implements SupervisorEvents {
   readonly parts: ControlPlaneParts
@@ -66,24 +57,20 @@ export class ControlPlane implements SupervisorEvents {
   readonly prober: HealthProber
   readonly publisher: Publisher
   readonly controller: ReleaseController
+  readonly readiness: Readiness
   readonly keyKeeper: KeyKeeper
   readonly provisional = new ProvisionalWindow()
   config: LoadedConfig
   readonly reloads = { applied: 0, rejected: 0 }
-  isLeaving = false
-  #spans: TimeSpan[]
-  #tolerance: ExtraTolerance | null
-  #wasReady = false
-  #savedLifecycle = ''
+  readonly #time: TimeKeeper
+  readonly #state: StateKeeper
   #timers: NodeJS.Timeout[] = []
-  #checkpointing: Promise<void> = Promise.resolve()
 
   constructor(parts: ControlPlaneParts, config: LoadedConfig) {
     const { clock, log, store, ledger, recovery } = parts
     this.parts = parts
     this.config = config
-    this.#spans = [...recovery.spans]
-    this.#tolerance = recovery.tolerance
+    this.#time = new TimeKeeper(clock, recovery)
     this.events = new EventLog(store, clock, log)
     this.evidence = new EvidenceBook(ledger, this.traffic, clock)
     this.doubts = new Doubts(recovery.doubts)
@@ -97,6 +84,14 @@ export class ControlPlane implements SupervisorEvents {
       longestPromiseMs: () => this.#longestTokenMs(),
       onChange: () => this.#publish(),
     })
+    this.#state = new StateKeeper({
+      clock,
+      log,
+      store,
+      evidence: this.evidence,
+      ledgerKeeper: parts.ledgerKeeper,
+      lifecycle: () => this.#lifecycle(),
+    })
     this.#restore()
     this.controller = new ReleaseController({
       clock,
@@ -109,6 +104,12 @@ export class ControlPlane implements SupervisorEvents {
       events: this.events,
       onChange: () => this.#changed(),
     })
+    this.readiness = new Readiness({
+      supervisor: parts.supervisor,
+      register: this.register,
+      publisher: this.publisher,
+      retirement: this.controller.retirement,
+    })
   }
 
   /** Takes up where the saved state ends: what was known, what may be lost, what does not count as idling. */
@@ -117,11 +118,15 @@ export class ControlPlane implements SupervisorEvents {
     if (savedRegister !== null) this.register.restore(savedRegister)
     if (savedCheckpoint === null) return
     this.evidence.restore(savedCheckpoint.promises)
-    if (recovery.gap !== null) this.#addSpan(recovery.gap)
+    if (recovery.gap !== null) {
+      this.#time.addSpan(recovery.gap)
+      this.evidence.addSpan(recovery.gap, this.publisher.nextGeneration)
+    }
     if (!recovery.isLossy) return
     const now = clock.now()
     const loss = { since: savedCheckpoint.asOf, end: now, slackMs: Math.max(0, now - savedCheckpoint.asOf) }
-    for (const { index, until } of phantomsOf(this.register.sites, loss)) this.evidence.addPhantom(index, until)
+    for (const { index, until } of phantomsOf(this.register.sites, loss))
+      this.evidence.addPhantom(index, until)
     this.events.add('unclean-stop', 'the gateway was killed: what it saw last may be lost')
   }
 
@@ -132,10 +137,7 @@ export class ControlPlane implements SupervisorEvents {
     }
     this.events.add('started', 'the gateway started')
     this.controller.follow(this.config)
-    this.#timers = [
-      setInterval(() => this.#judge(), judgeMs),
-      setInterval(() => this.#beat(), beatMs),
-    ]
+    this.#timers = [setInterval(() => this.#judge(), judgeMs), setInterval(() => this.#beat(), beatMs)]
   }
 
   /** Another content of the configuration directory. */
@@ -145,38 +147,14 @@ export class ControlPlane implements SupervisorEvents {
     for (const problem of errors) {
       if (known.has(JSON.stringify(problem))) continue
       const { file, line, column, path, message } = problem
-      this.events.add('config-rejected', `${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`)
+      this.events.add(
+        'config-rejected',
+        `${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`,
+      )
     }
     this.reloads[errors.length > 0 ? 'rejected' : 'applied']++
     this.config = config
     this.controller.follow(config)
-  }
-
-  /** Why the gateway is not ready; empty when it is. Once it was, a worker that is replaced does not undo it. */
-  waitingFor(): string[] {
-    if (this.isLeaving) return ['the gateway is leaving']
-    const { workers } = this.parts.supervisor
-    const listening = workers.filter((worker) => worker.state === 'listening').length
-    const reasons = listening === 0 ? ['no worker listens'] : []
-    if (!this.#wasReady) reasons.push(...this.#startsWaitingFor(listening, workers.length))
-    if (reasons.length === 0) this.#wasReady = true
-    return reasons
-  }
-
-  /** A start is over when all workers listen and serve every release that is known. */
-  #startsWaitingFor(listening: number, workers: number): string[] {
-    const reasons = listening < workers ? [`${listening} of ${workers} workers listen`] : []
-    const unserved = this.register.sites.flatMap((site) =>
-      [...site.releases.values()].filter((release) => serves(release) && this.#isUnserved(release.index)),
-    )
-    for (const { registration } of unserved) {
-      reasons.push(`${registration.site} ${registration.version} is not served by every worker yet`)
-    }
-    return reasons
-  }
-
-  #isUnserved(index: ReleaseIndex): boolean {
-    return !this.controller.isLeaving(index) && !this.publisher.isServedEverywhere(index)
   }
 
   // -- what workers tell --------------------------------------------------------------------------------------------------
@@ -228,7 +206,7 @@ export class ControlPlane implements SupervisorEvents {
   // -- time -----------------------------------------------------------------------------------------------------------------
 
   #judge(): void {
-    this.controller.judge()
+    this.controller.retirement.judge()
   }
 
   #beat(): void {
@@ -236,26 +214,17 @@ export class ControlPlane implements SupervisorEvents {
     this.#watchClock()
     this.#sample()
     void this.keyKeeper.dropExpired()
-    this.#checkpointing = this.#checkpointing.then(() => this.#checkpoint(false))
+    void this.#state.checkpoint()
   }
 
   /** A jump of the wall clock is taken like a stop: nobody idled, and for one promise nothing is certain. */
   #watchClock(): void {
-    const { clock } = this.parts
-    const driftMs = clock.wallEpochMs() - clock.epochMs
-    if (Math.abs(driftMs) < jumpMs) return
-    const before = clock.now()
-    clock.epochMs += driftMs
-    if (driftMs > 0) this.#addSpan({ from: before, lengthMs: driftMs })
-    else this.#tolerance = widened(this.#tolerance, -driftMs, clock.now())
-    this.doubts.clockJumped(Math.max(before, clock.now()))
-    this.events.add('clock-jump', `the wall clock jumped by ${Math.round(driftMs / 1000)} s`)
+    const jump = this.#time.followJump()
+    if (jump === null) return
+    if (jump.span !== null) this.evidence.addSpan(jump.span, this.publisher.nextGeneration)
+    this.doubts.clockJumped(jump.at)
+    this.events.add('clock-jump', `the wall clock jumped by ${Math.round(jump.byMs / 1000)} s`)
     this.#changed()
-  }
-
-  #addSpan(span: TimeSpan): void {
-    this.#spans = [...this.#spans, span].slice(-keptSpans)
-    this.evidence.addSpan(span, this.publisher.nextGeneration)
   }
 
   #sample(): void {
@@ -272,7 +241,7 @@ export class ControlPlane implements SupervisorEvents {
   #changed(): void {
     this.#keepPolicies()
     this.#publish()
-    this.#saveLifecycle()
+    this.#state.saveLifecycle()
   }
 
   #keepPolicies(): void {
@@ -285,49 +254,29 @@ export class ControlPlane implements SupervisorEvents {
   }
 
   #publish(): void {
-    const { clock, recovery } = this.parts
+    const { recovery } = this.parts
     const sites = composeSites(this.register.sites, {
       healthOf: (release, url) => this.prober.healthOf(release, url),
-      isLeaving: (index) => this.controller.isLeaving(index),
+      isLeaving: (index) => this.controller.retirement.isLeaving(index),
     })
-    const extraMs = this.#tolerance !== null && this.#tolerance.until > clock.now() ? this.#tolerance.ms : 0
-    const time = { epochMs: clock.epochMs, spans: this.#spans, futureToleranceMs: futureToleranceMs + extraMs }
-    this.publisher.publish(sites, this.keyKeeper.spec, time, publishedSettings(recovery.issuer, this.config.gateway))
+    this.publisher.publish(
+      sites,
+      this.keyKeeper.spec,
+      this.#time.published,
+      publishedSettings(recovery.issuer, this.config.gateway),
+    )
   }
 
-  #saveLifecycle(): void {
-    const saved = {
+  #lifecycle(): SavedLifecycle {
+    return {
       version: 1,
       issuer: this.parts.recovery.issuer,
       register: this.register.save(),
       doubts: this.doubts.save(),
-      spans: this.#spans,
-      tolerance: this.#tolerance,
+      spans: this.#time.spans,
+      tolerance: this.#time.tolerance,
       lastGood: this.config.lastGood,
-    } as const
-    const fingerprint = JSON.stringify(saved)
-    if (fingerprint === this.#savedLifecycle) return
-    this.#savedLifecycle = fingerprint
-    saveLifecycle(this.parts.store, saved).catch((error: unknown) => this.#cannotSave(error))
-  }
-
-  /** First the sessions, then the mark that says up to when they are known. */
-  async #checkpoint(isClean: boolean): Promise<void> {
-    const { ledgerKeeper, store, clock } = this.parts
-    const asOf = isClean ? clock.now() : this.evidence.asOf
-    if (asOf === null) return
-    try {
-      this.#saveLifecycle()
-      const promises = this.evidence.save()
-      await ledgerKeeper.save(asOf)
-      await saveCheckpoint(store, { version: 1, asOf, isClean, promises })
-    } catch (error) {
-      this.#cannotSave(error)
     }
-  }
-
-  #cannotSave(error: unknown): void {
-    this.parts.log.error('the state cannot be saved', { error: String(error) })
   }
 
   /** The longest that any token can be honoured, held ones included. */
@@ -336,24 +285,23 @@ export class ControlPlane implements SupervisorEvents {
       const { session } = policy
       return Math.max(promiseSpanMs(session), session.maxAgeMs) + grainMs(session)
     })
-    const extraMs = this.#spans.reduce((sum, span) => sum + span.lengthMs, 0)
-    return Math.max(0, ...spans) + extraMs
+    return Math.max(0, ...spans) + this.#time.spannedMs
   }
 
   /** Stops the beat and keeps everything; the workers have left before. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
     this.prober.stop()
-    this.controller.judge()
+    this.controller.retirement.judge()
     this.events.add('stopped', 'the gateway was told to stop')
-    await this.#checkpointing
-    await this.#checkpoint(true)
+    await this.#state.checkpoint(true)
     await this.parts.store.flushed()
   }
 }
 
 function publishedSettings(issuer: string, gateway: GatewaySettings) {
   const { limits, trustedProxies, log } = gateway
-  const access = log.access.kind === 'errors' ? { share: 0, errors: true } : { share: log.access.share, errors: false }
+  const access =
+    log.access.kind === 'errors' ? { share: 0, errors: true } : { share: log.access.share, errors: false }
   return { issuer, limits, trustedProxies, access }
 }

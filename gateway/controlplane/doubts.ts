@@ -34,7 +34,11 @@ export class Doubts {
   }
 
   /** Every doubt about a site's releases; `promiseMs` is the longest promise in force since the doubt's cause. */
-  about(site: SiteName, promiseMs: (since: number) => number, reports: { asOf: number | null; now: number }): Doubt[] {
+  about(
+    site: SiteName,
+    promiseMs: (since: number) => number,
+    reports: { asOf: number | null; now: number },
+  ): Doubt[] {
     const doubts: Doubt[] = []
     const add = (because: Doubt['because'], at: number | null | undefined): void => {
       if (at === null || at === undefined) return

@@ -54,7 +54,15 @@ export class EventLog {
 
   add(type: EventType, cause: string, fields: EventFields = {}): void {
     const none = { site: null, release: null, from: null, to: null, hash: null }
-    const event: SavedEvent = { version: 1, id: randomUUID(), at: this.#clock.now(), type, cause, ...none, ...fields }
+    const event: SavedEvent = {
+      version: 1,
+      id: randomUUID(),
+      at: this.#clock.now(),
+      type,
+      cause,
+      ...none,
+      ...fields,
+    }
     this.#log.info(type, { cause, ...fields })
     this.#store.appendEvent(event).catch((error: unknown) => {
       this.#log.error('event was not kept', { type, error: String(error) })
@@ -63,6 +71,8 @@ export class EventLog {
 
   /** Newest first. */
   list(limit: number, before?: number): readonly { readonly sequence: number; readonly event: SavedEvent }[] {
-    return this.#store.events(limit, before).map(({ sequence, event }) => ({ sequence, event: event as SavedEvent }))
+    return this.#store
+      .events(limit, before)
+      .map(({ sequence, event }) => ({ sequence, event: event as SavedEvent }))
   }
 }

@@ -65,7 +65,9 @@ export class EvidenceBook {
     if (notes === undefined) return
     notes.reportedAt = report.madeAt
     notes.generation = report.generation
-    const unknownSpans = this.#spans.filter((known) => known.generation > report.generation).map(({ span }) => span)
+    const unknownSpans = this.#spans
+      .filter((known) => known.generation > report.generation)
+      .map(({ span }) => span)
     const until = report.touched.until.map((each) => extendPromise(each, unknownSpans))
     this.#ledger.touch({ ...report.touched, until }, this.#clock.now())
     for (const figures of report.releases) {

@@ -5,7 +5,7 @@ import type { TargetHealth } from '../domain/target-health.js'
 import type { Verdict } from '../domain/verdict.js'
 import type { EventStatus, GatewayStatus, ReleaseStatus, SiteStatus, TargetStatus } from './admin-protocol.js'
 import type { ControlPlane } from './control-plane.js'
-import type { GatewayReading, GatewayView, ReleaseReading } from './gateway-view.js'
+import type { GatewayReading, GatewayView, Order, ReleaseReading } from './gateway-view.js'
 import { RuleRefusal } from './rule-refusal.js'
 import { compareReleases, formerReleases, type Site } from './site-register.js'
 import { verdictStatus } from './verdict-status.js'
@@ -27,7 +27,7 @@ export class GatewayReader implements GatewayView {
   }
 
   status(): GatewayStatus {
-    const waitingFor = this.#plane.waitingFor()
+    const waitingFor = this.#plane.readiness.waitingFor()
     const { problems, keptFiles } = this.#plane.config
     return {
       ready: waitingFor.length === 0,
@@ -68,16 +68,27 @@ export class GatewayReader implements GatewayView {
     return this.#plane.keyKeeper.rotate(by)
   }
 
+  async activate(siteName: string, version: string, order: Order): Promise<ReleaseStatus> {
+    const { site, release } = this.#known(siteName, version)
+    this.#plane.controller.orderActivation(site, release, order)
+    return this.#releaseStatus(this.#known(siteName, version).release)
+  }
+
+  async drain(siteName: string, version: string, order: Order): Promise<ReleaseStatus> {
+    const { site, release } = this.#known(siteName, version)
+    this.#plane.controller.orderDrain(site, release, order)
+    return this.#releaseStatus(this.#known(siteName, version).release)
+  }
+
   async retire(siteName: string, version: string, by: string): Promise<ReleaseStatus> {
-    const found = this.#find(siteName, version)
-    if (found === null) throw new RuleRefusal('no-such-release', `site "${siteName}" has no release "${version}"`)
+    const { release: found } = this.#known(siteName, version)
     const { state } = found
     if (state.name === 'retired') return this.#releaseStatus(found)
     if (state.name !== 'retirable') {
-      const text = verdictStatus(this.#plane.controller.verdictOf(found), this.#now).text
+      const text = verdictStatus(this.#plane.controller.retirement.verdictOf(found), this.#now).text
       throw new RuleRefusal('retire-needs-retirable', `"${version}" is ${state.name}: ${text}`)
     }
-    this.#plane.controller.retire(found, by)
+    this.#plane.controller.retirement.retire(found, by)
     return this.#releaseStatus(found)
   }
 
@@ -101,15 +112,20 @@ export class GatewayReader implements GatewayView {
     return this.#plane.parts.clock.now()
   }
 
-  #find(site: string, version: string): Release | null {
-    const found = this.#plane.register.sites.find((each) => each.policy.site === site)
-    return [...(found?.releases.values() ?? [])].find((each) => each.registration.version === version) ?? null
+  /** The API has looked it up before; here it can only be gone since. */
+  #known(siteName: string, version: string): { readonly site: Site; readonly release: Release } {
+    const site = this.#plane.register.sites.find((each) => each.policy.site === siteName)
+    const release = [...(site?.releases.values() ?? [])].find((each) => each.registration.version === version)
+    if (site === undefined || release === undefined) {
+      throw new RuleRefusal('no-such-release', `site "${siteName}" has no release "${version}"`)
+    }
+    return { site, release }
   }
 
   #releaseReading(site: Site, release: Release): ReleaseReading {
     const { prober, controller, parts, traffic } = this.#plane
     const sessions = parts.ledger.of(release.index)
-    const verdict = controller.verdictOf(release)
+    const verdict = controller.retirement.verdictOf(release)
     const figures = traffic.of(release.index)
     return {
       site: site.policy.site,
@@ -152,7 +168,7 @@ export class GatewayReader implements GatewayView {
       withdrawn: release.withdrawn,
       rejected: state.name === 'rejected' ? state.why : null,
       generation: release.generation,
-      serves: serves(release) && !controller.isLeaving(release.index),
+      serves: serves(release) && !controller.retirement.isLeaving(release.index),
       acceptsBirths: acceptsBirths(release),
       share: acceptsBirths(release) ? 1 : 0,
       file: registration.file,
@@ -166,7 +182,7 @@ export class GatewayReader implements GatewayView {
       births: figures.births,
       exchangesOpen: figures.exchangesOpen,
       websocketsOpen: figures.socketsOpen,
-      verdict: verdictStatus(controller.verdictOf(release), this.#now),
+      verdict: verdictStatus(controller.retirement.verdictOf(release), this.#now),
     }
   }
 
@@ -185,7 +201,9 @@ export class GatewayReader implements GatewayView {
 
 /** Null before the first probe has answered. */
 function isHealthy(health: TargetHealth | null): boolean | null {
-  return health === null || health.last === null ? null : health.state === 'healthy' || health.state === 'assumed'
+  return health === null || health.last === null
+    ? null
+    : health.state === 'healthy' || health.state === 'assumed'
 }
 
 /** 1, 0, or NaN when unknown. A retired release is as retirable as can be. */

@@ -40,6 +40,12 @@ export interface GatewayReading {
   readonly frontRefusals: readonly (readonly [limitation: string, count: number])[]
 }
 
+/** Who orders, and whether rules that only protect data give way. */
+export interface Order {
+  readonly by: string
+  readonly force: boolean
+}
+
 export interface GatewayView {
   status(): GatewayStatus
   sites(): readonly SiteStatus[]
@@ -49,6 +55,10 @@ export interface GatewayView {
   reading(): GatewayReading
   /** Adds a key, signs with it once every worker verifies it. Resolves with the new key's id. */
   rotateKeys(by: string): Promise<{ readonly keyId: number }>
+  /** Gives births to a release, at once. Rejects with a RuleRefusal. */
+  activate(site: string, version: string, order: Order): Promise<ReleaseStatus>
+  /** Takes births from a release; they go to the last good former one. Rejects with a RuleRefusal. */
+  drain(site: string, version: string, order: Order): Promise<ReleaseStatus>
   /** The operator's retirement of a retirable release (`retire.when: manual`). Rejects with a RuleRefusal. */
   retire(site: string, version: string, by: string): Promise<ReleaseStatus>
 }

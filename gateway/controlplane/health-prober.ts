@@ -96,7 +96,11 @@ export class HealthProber {
     if (this.#probed.get(key) !== probed) return
     const durationMs = Math.round(this.#clock.monotonic() - startedAt)
     const before = probed.health.state
-    probed.health = observe(probed.health, { at: this.#clock.now(), ok, detail, durationMs }, probed.plan.policy)
+    probed.health = observe(
+      probed.health,
+      { at: this.#clock.now(), ok, detail, durationMs },
+      probed.plan.policy,
+    )
     const intervalMs = probed.plan.isChecking ? checkingIntervalMs : probed.plan.policy.intervalMs
     probed.timer = setTimeout(() => void this.#ask(key, url, probed), intervalMs)
     if (probed.health.state !== before) this.#onChange(probed.plan.release)

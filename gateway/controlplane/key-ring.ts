@@ -26,10 +26,12 @@ export function parseKeyRing(text: string): SavedKeyRing {
   if (typeof value !== 'object' || value === null || !('keys' in value) || !Array.isArray(value.keys)) {
     throw new KeyRingError('a key ring is { "version": 1, "keys": [...] }')
   }
-  if (!('version' in value) || value.version !== 1) throw new KeyRingError('this version reads key rings of version 1')
+  if (!('version' in value) || value.version !== 1)
+    throw new KeyRingError('this version reads key rings of version 1')
   const ring: SavedKeyRing = { version: 1, keys: value.keys.map(parseKey) }
   if (!ring.keys.some((key) => key.retired === null)) throw new KeyRingError('no key of the ring may sign')
-  if (new Set(ring.keys.map((key) => key.id)).size < ring.keys.length) throw new KeyRingError('two keys have one id')
+  if (new Set(ring.keys.map((key) => key.id)).size < ring.keys.length)
+    throw new KeyRingError('two keys have one id')
   return ring
 }
 

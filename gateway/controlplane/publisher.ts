@@ -46,7 +46,12 @@ export class Publisher {
     return this.#generation + 1
   }
 
-  publish(sites: readonly SiteSpec[], keys: KeyRingSpec, time: PublishedTime, settings: PublishedSettings): void {
+  publish(
+    sites: readonly SiteSpec[],
+    keys: KeyRingSpec,
+    time: PublishedTime,
+    settings: PublishedSettings,
+  ): void {
     const fingerprint = JSON.stringify([sites, keys, time, settings])
     if (fingerprint === this.#fingerprint) return
     this.#fingerprint = fingerprint

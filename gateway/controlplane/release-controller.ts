@@ -2,24 +2,26 @@
 // let it accept births once every worker serves it, drain what came before, retire what is provably empty.
 import type { ReleaseIndex } from '../domain/ids.js'
 import type { Clock } from '../domain/ports.js'
-import { isOnItsWayOut, serves, transition, type Release, type ReleaseEvent } from '../domain/release.js'
+import { serves, transition, type Release, type ReleaseEvent } from '../domain/release.js'
 import type { Registration } from '../domain/registration.js'
-import { dueForRetirement, verdict as judge } from '../domain/retirement.js'
 import { isUsable } from '../domain/target-health.js'
-import type { Verdict } from '../domain/verdict.js'
 import { compareVersions } from '../domain/version-order.js'
 import type { DesiredSite, DesiredState } from './config/desired-state.js'
 import type { Doubts } from './doubts.js'
 import type { EventLog } from './event-log.js'
 import type { EvidenceBook } from './evidence-book.js'
+import type { Order } from './gateway-view.js'
 import type { HealthProber, ProbePlan } from './health-prober.js'
+import { refusedActivation } from './order-rules.js'
 import type { Publisher } from './publisher.js'
+import { ReleaseRetirement } from './release-retirement.js'
+import { RuleRefusal } from './rule-refusal.js'
 import type { SessionLedger } from './session-ledger.js'
+import { SiteWarnings } from './site-warnings.js'
 import {
   activeRelease,
   compareReleases,
   formerReleases,
-  longestPromiseMs,
   type Site,
   type SiteRegister,
 } from './site-register.js'
@@ -39,15 +41,21 @@ export interface ControllerParts {
 
 export class ReleaseController {
   readonly #parts: ControllerParts
-  /** Releases that no worker is to serve any more, not retired yet: since which generation, and by whose word. */
-  readonly #leaving = new Map<ReleaseIndex, { readonly generation: number; readonly by: string }>()
-  readonly #verdicts = new Map<ReleaseIndex, Verdict>()
   /** Releases that served when the gateway stopped: used at once, health is learnt meanwhile. */
   readonly #assumed = new Set<ReleaseIndex>()
-  readonly #warned = new Set<string>()
+  /** Verdicts, and the way out of service. */
+  readonly retirement: ReleaseRetirement
+  readonly #warnings: SiteWarnings
 
   constructor(parts: ControllerParts) {
     this.#parts = parts
+    this.#warnings = new SiteWarnings(parts.events)
+    this.retirement = new ReleaseRetirement({
+      ...parts,
+      warnings: this.#warnings,
+      apply: (site, release, event, cause) => this.#apply(site, release, event, cause),
+      settle: () => this.settle(),
+    })
     for (const site of parts.register.sites) {
       for (const release of site.releases.values()) {
         const hadPassed = serves(release) && !['registered', 'checking'].includes(release.state.name)
@@ -70,21 +78,34 @@ export class ReleaseController {
     this.#parts.onChange()
   }
 
-  /** A round of reports is in: verdicts, and what follows from them. */
-  judge(): void {
-    const { register, ledger, evidence } = this.#parts
-    const asOf = evidence.asOf
-    // Sessions expire as of the oldest report: what a worker has not told yet may have prolonged them.
-    if (asOf !== null) sweepFor(ledger, asOf, this.#parts.clock)
-    for (const site of register.sites) this.#judgeSite(site)
+  // -- orders of an operator ----------------------------------------------------------------------------------------------
+
+  /** Throws the RuleRefusal that stands against it. The same order again changes nothing. */
+  orderActivation(site: Site, release: Release, order: Order): void {
+    const refusal = refusedActivation(site, release, {
+      isHealthy: this.#isHealthy(release),
+      force: order.force,
+    })
+    if (refusal !== null) throw refusal
+    if (!this.#parts.publisher.isServedEverywhere(release.index)) {
+      throw new RuleRefusal('activate-needs-serving', 'not every worker serves it yet: try again in a moment')
+    }
+    this.#activate(site, release, `${order.by}${order.force ? ', forced' : ''}`)
+    this.settle()
   }
 
-  verdictOf(release: Release): Verdict {
-    return this.#verdicts.get(release.index) ?? this.#judgeRelease(release)
-  }
-
-  isLeaving(index: ReleaseIndex): boolean {
-    return this.#leaving.has(index)
+  orderDrain(site: Site, release: Release, order: Order): void {
+    if (!serves(release) || release.state.name === 'registered' || release.state.name === 'checking') {
+      const { version } = release.registration
+      throw new RuleRefusal(
+        'drain-needs-serving',
+        `"${version}" is ${release.state.name}: there is nothing to drain`,
+      )
+    }
+    const wasActive = release.state.name === 'active'
+    this.#apply(site, release, { type: 'drain', because: 'operator' }, order.by)
+    if (wasActive) this.#giveBack(site, release)
+    this.settle()
   }
 
   // -- following the files ----------------------------------------------------------------------------------------------
@@ -110,12 +131,25 @@ export class ReleaseController {
     const { version, file, hash } = registration
     if (known === undefined) {
       register.addRelease(site, registration, (index) => ledger.isForgetting(index))
-      return events.add('registered', `"${file}" was dropped`, { site: site.policy.site, release: version, hash })
+      return events.add('registered', `"${file}" was dropped`, {
+        site: site.policy.site,
+        release: version,
+        hash,
+      })
     }
     const isBack = known.withdrawn
     if (!isBack && known.registration.hash === hash) return
-    this.#apply(site, known, { type: 'register', registration }, `"${file}" ${isBack ? 'is back' : 'was edited'}`)
-    events.add(isBack ? 'restored' : 'updated', `"${file}"`, { site: site.policy.site, release: version, hash })
+    this.#apply(
+      site,
+      known,
+      { type: 'register', registration },
+      `"${file}" ${isBack ? 'is back' : 'was edited'}`,
+    )
+    events.add(isBack ? 'restored' : 'updated', `"${file}"`, {
+      site: site.policy.site,
+      release: version,
+      hash,
+    })
     if (isBack && known.wasActive && known.registration.hash === hash) this.#reactivate(site, registration)
   }
 
@@ -124,7 +158,8 @@ export class ReleaseController {
     const release = site.releases.get(registration.version)
     const active = activeRelease(site)
     if (release === undefined) return
-    if (active === null || compareReleases(site, active, release) < 0) this.#activate(site, release, 'its file is back')
+    if (active === null || compareReleases(site, active, release) < 0)
+      this.#activate(site, release, 'its file is back')
   }
 
   #withdraw(site: Site, release: Release): void {
@@ -132,7 +167,11 @@ export class ReleaseController {
     const wasActive = release.state.name === 'active'
     const { file, hash, version } = release.registration
     this.#apply(site, release, { type: 'withdraw' }, `"${file}" is gone`)
-    this.#parts.events.add('withdrawn', `"${file}" is gone`, { site: site.policy.site, release: version, hash })
+    this.#parts.events.add('withdrawn', `"${file}" is gone`, {
+      site: site.policy.site,
+      release: version,
+      hash,
+    })
     if (wasActive && site.file !== null) this.#giveBack(site, release)
   }
 
@@ -141,12 +180,14 @@ export class ReleaseController {
     const { rollbackTo } = from.registration
     const next = formerReleases(site).find(
       (release) =>
+        release.index !== from.index &&
         !release.withdrawn &&
         release.activatedAt !== null &&
         this.#isHealthy(release) &&
         (rollbackTo === null || compareVersions(release.registration.version, rollbackTo) >= 0),
     )
-    if (next !== undefined) this.#activate(site, next, `"${from.registration.version}" was withdrawn`)
+    if (next !== undefined)
+      this.#activate(site, next, `"${from.registration.version}" no longer accepts births`)
   }
 
   #withdrawMissingSites(desired: DesiredState): void {
@@ -165,20 +206,22 @@ export class ReleaseController {
     for (const { registration } of [...site.releases.values()]) {
       this.#settleRelease(site, registration.version)
     }
-    this.#warnIfClosed(site)
+    this.#warnings.closed(site)
   }
 
   #settleRelease(site: Site, version: Registration['version']): void {
     const current = (): Release | undefined => site.releases.get(version)
     const release = current()
     if (release === undefined) return
-    if (release.state.name === 'registered') this.#apply(site, release, { type: 'check' }, 'its registration is valid')
+    if (release.state.name === 'registered')
+      this.#apply(site, release, { type: 'check' }, 'its registration is valid')
     const checking = current()
     if (checking?.state.name === 'checking' && this.#isHealthy(checking)) {
       this.#apply(site, checking, { type: 'checked' }, 'every target is healthy')
     }
     const staged = current()
-    if (staged?.state.name === 'staged' && staged.registration.activate.kind === 'auto') this.#board(site, staged)
+    if (staged?.state.name === 'staged' && staged.registration.activate.kind === 'auto')
+      this.#board(site, staged)
     const retired = current()
     if (retired?.state.name === 'retired' && retired.withdrawn) this.#remove(site, retired)
   }
@@ -231,108 +274,14 @@ export class ReleaseController {
     this.#assumed.clear()
   }
 
-  // -- judging and retiring ---------------------------------------------------------------------------------------------
-
-  #judgeSite(site: Site): void {
-    for (const release of [...site.releases.values()]) {
-      if (!serves(release)) continue
-      const found = this.#judgeRelease(release)
-      this.#verdicts.set(release.index, found)
-      if (isOnItsWayOut(release)) this.#followVerdict(site, release, found)
-    }
-    this.#retireDue(site)
-    this.#warnOfRetention(site)
-  }
-
-  #judgeRelease(release: Release): Verdict {
-    const { register, evidence, doubts, clock } = this.#parts
-    const site = register.site(release.registration.site)
-    const now = clock.now()
-    const seen = evidence.observe(release.index, release.state.name === 'active')
-    const asOf = seen?.asOf ?? now
-    if (site === null || seen === null) {
-      return { kind: 'unknown', why: [{ because: 'starting', until: null }], until: null, asOf }
-    }
-    const since = (at: number): number => longestPromiseMs(site, at)
-    const about = doubts.about(site.policy.site, since, { asOf: seen.asOf, now })
-    return judge({ ...seen, doubts: about }, site.policy.retire.quietPeriodMs, now)
-  }
-
-  #followVerdict(site: Site, release: Release, found: Verdict): void {
-    if (found.kind === 'retirable') {
-      this.#apply(site, release, { type: 'emptied' }, 'nobody is left on it')
-      this.#finishLeaving(site, release)
-    } else {
-      if (this.#leaving.delete(release.index)) this.settle()
-      const cause = found.kind === 'unknown' ? 'what is known no longer proves it empty' : 'somebody is on it'
-      this.#apply(site, release, { type: 'returned' }, cause)
-    }
-  }
-
-  #retireDue(site: Site): void {
-    if (site.policy.retire.when !== 'auto') return
-    const former = formerReleases(site).map((release) => ({
-      release,
-      activatedAt: release.activatedAt,
-      isRetirable: release.state.name === 'retirable' && !this.#leaving.has(release.index),
-    }))
-    for (const { release } of dueForRetirement(former, site.policy.retain.warm)) this.retire(release, 'retire.when: auto')
-  }
-
-  /** First no worker serves it; only when all have reported since, and still nobody was there, is it retired. */
-  retire(release: Release, by: string): void {
-    if (release.state.name !== 'retirable' || this.#leaving.has(release.index)) return
-    this.#leaving.set(release.index, { generation: this.#parts.publisher.nextGeneration, by })
-    this.#parts.onChange()
-  }
-
-  #finishLeaving(site: Site, release: Release): void {
-    const leaving = this.#leaving.get(release.index)
-    const { publisher, evidence } = this.#parts
-    if (leaving === undefined || !publisher.isAcknowledged(leaving.generation)) return
-    if (!evidence.allReportedAt(leaving.generation)) return
-    const emptied = site.releases.get(release.registration.version)
-    if (emptied === undefined) return
-    this.#leaving.delete(release.index)
-    this.#apply(site, emptied, { type: 'retire' }, `${leaving.by}: it is empty and no worker serves it`)
-    this.settle()
-  }
-
   /** A retired release whose file is gone is forgotten. */
   #remove(site: Site, release: Release): void {
     const { register, evidence, events } = this.#parts
     register.removeRelease(site, release)
     evidence.forget(release.index)
-    this.#verdicts.delete(release.index)
+    this.retirement.forget(release.index)
     const { site: name, version, hash } = release.registration
     events.add('removed', 'retired, and its file is gone', { site: name, release: version, hash })
-  }
-
-  // -- saying what should be known ----------------------------------------------------------------------------------------
-
-  #warnIfClosed(site: Site): void {
-    const isClosed = site.file !== null && activeRelease(site) === null && site.releases.size > 0
-    this.#warnOnce(isClosed, `closed ${site.policy.site}`, () => {
-      const cause = 'no release accepts births: new visitors get 503'
-      this.#parts.events.add('no-accepting-release', cause, { site: site.policy.site })
-    })
-  }
-
-  #warnOfRetention(site: Site): void {
-    const holding = formerReleases(site).length
-    const { previous } = site.policy.retain
-    this.#warnOnce(holding > previous, `retention ${site.policy.site}`, () => {
-      const cause = `${holding} former releases are kept, retain.previous is ${previous}; onOverflow: keep`
-      this.#parts.events.add('retention-exceeded', cause, { site: site.policy.site })
-    })
-  }
-
-  #warnOnce(isSo: boolean, key: string, warn: () => void): void {
-    if (!isSo) this.#warned.delete(key)
-    else if (!this.#warned.has(key)) {
-      this.#warned.add(key)
-      warn()
-    }
   }
 
   /** The only place where a release changes. */
@@ -346,10 +295,4 @@ export class ReleaseController {
     this.#parts.events.add('transition', cause, { site: site.policy.site, release: version, from, to, hash })
     this.#parts.onChange()
   }
-}
-
-/** A slice of sweeping, bounded by 5 ms, so that a large ledger never stalls the main process. */
-function sweepFor(ledger: SessionLedger, asOf: number, clock: Clock): void {
-  const deadline = clock.monotonic() + 5
-  ledger.sweep(asOf, () => clock.monotonic() >= deadline)
 }

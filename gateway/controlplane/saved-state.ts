@@ -46,11 +46,16 @@ export function readCheckpoint(store: LifecycleStore): SavedCheckpoint | null {
   return readVersioned<SavedCheckpoint>(store, checkpointKey)
 }
 
-function readVersioned<Saved extends { readonly version: 1 }>(store: LifecycleStore, key: string): Saved | null {
+function readVersioned<Saved extends { readonly version: 1 }>(
+  store: LifecycleStore,
+  key: string,
+): Saved | null {
   const saved = store.get(key) as { readonly version?: unknown } | undefined | null
   if (saved === undefined || saved === null) return null
   if (saved.version !== 1) {
-    throw new SavedStateError(`the saved ${key} has version ${String(saved.version)}, this gateway reads version 1`)
+    throw new SavedStateError(
+      `the saved ${key} has version ${String(saved.version)}, this gateway reads version 1`,
+    )
   }
   return saved as Saved
 }

@@ -51,7 +51,14 @@ export class SiteRegister {
   }
 
   addSite(policy: SitePolicy, file: string): Site {
-    const site: Site = { policy, file, releases: new Map(), superseded: [], nextOrdinal: 0, wasEverActive: false }
+    const site: Site = {
+      policy,
+      file,
+      releases: new Map(),
+      superseded: [],
+      nextOrdinal: 0,
+      wasEverActive: false,
+    }
     this.#sites.set(policy.site, site)
     return site
   }
@@ -66,7 +73,11 @@ export class SiteRegister {
     site.policy = policy
   }
 
-  addRelease(site: Site, registration: Registration, isForgetting: (index: ReleaseIndex) => boolean): Release {
+  addRelease(
+    site: Site,
+    registration: Registration,
+    isForgetting: (index: ReleaseIndex) => boolean,
+  ): Release {
     const release: Release = {
       index: this.#freeIndex(isForgetting),
       registration,
@@ -93,7 +104,9 @@ export class SiteRegister {
 
   /** Indexes go up and come round: one that stands for a known release, or is being forgotten, is passed over. */
   #freeIndex(isForgetting: (index: ReleaseIndex) => boolean): ReleaseIndex {
-    const taken = new Set(this.sites.flatMap((site) => [...site.releases.values()].map((release) => release.index)))
+    const taken = new Set(
+      this.sites.flatMap((site) => [...site.releases.values()].map((release) => release.index)),
+    )
     for (;;) {
       const index = (this.#nextIndex % 65_535) as ReleaseIndex
       this.#nextIndex = (index + 1) % 65_535

@@ -1,7 +1,14 @@
 // The worker processes: started, told what to route by, listened to, replaced when they die, killed when they fall
 // silent. Knows nothing of releases: it carries publications down and hands reports up.
 import type { Clock, Log } from '../domain/ports.js'
-import type { EndedSession, FromWorker, ListenerSpec, Publication, ToWorker, WorkerReport } from '../plane-protocol.js'
+import type {
+  EndedSession,
+  FromWorker,
+  ListenerSpec,
+  Publication,
+  ToWorker,
+  WorkerReport,
+} from '../plane-protocol.js'
 import type { WorkerKey } from './traffic.js'
 
 /** One running worker process. */
@@ -181,7 +188,8 @@ export class Supervisor {
     const { events, log } = this.#options
     switch (message.kind) {
       case 'started':
-        if (this.#publication !== null) worker.handle.send({ kind: 'publish', publication: this.#publication })
+        if (this.#publication !== null)
+          worker.handle.send({ kind: 'publish', publication: this.#publication })
         return
       case 'acknowledged':
         return this.#acknowledged(worker, message.generation)

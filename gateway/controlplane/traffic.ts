@@ -85,7 +85,11 @@ export class Traffic {
       for (const [site, reason, count] of report.rejected) add(inner(rejected, site), reason, count)
     }
     const names = new Set([...unrouted.keys(), ...rejected.keys()])
-    return [...names].map((site) => ({ site, unrouted: inner(unrouted, site), rejected: inner(rejected, site) }))
+    return [...names].map((site) => ({
+      site,
+      unrouted: inner(unrouted, site),
+      rejected: inner(rejected, site),
+    }))
   }
 
   frontRefusals(): (readonly [string, number])[] {

@@ -152,5 +152,7 @@ export class TokenReader {
 
 function isSameRing(a: KeyRing, b: KeyRing): boolean {
   if (a.signsWith !== b.signsWith || a.keys.length !== b.keys.length) return false
-  return a.keys.every((key, i) => key.id === b.keys[i]?.id && Buffer.compare(key.secret, b.keys[i].secret) === 0)
+  return a.keys.every(
+    (key, i) => key.id === b.keys[i]?.id && Buffer.compare(key.secret, b.keys[i].secret) === 0,
+  )
 }

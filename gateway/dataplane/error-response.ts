@@ -34,7 +34,11 @@ export function errorResponse(code: ErrorCode, context: ErrorContext): ErrorResp
 
 /** Takes the visitor's token away and sends him back to where he was: a new session begins there. */
 export function restartResponse(cleanTarget: string, clearLines: string): ErrorResponse {
-  return { status: 303, lines: `Location: ${cleanTarget}\r\nCache-Control: no-store\r\n${clearLines}`, body: Buffer.alloc(0) }
+  return {
+    status: 303,
+    lines: `Location: ${cleanTarget}\r\nCache-Control: no-store\r\n${clearLines}`,
+    body: Buffer.alloc(0),
+  }
 }
 
 function problem(code: ErrorCode, context: ErrorContext): string {

@@ -22,7 +22,11 @@ import type { ResponseHead, UpstreamCall, UpstreamHandler } from './upstream/ups
 import { newRequestId, type WorkerState } from './worker-state.js'
 
 /** Takes one request of a front through its phases. Never throws: what fails is answered and counted. */
-export function beginExchange(state: WorkerState, masks: FieldMasks, downstream: Downstream): DownstreamEvents {
+export function beginExchange(
+  state: WorkerState,
+  masks: FieldMasks,
+  downstream: Downstream,
+): DownstreamEvents {
   const exchange = new Exchange(state, masks, downstream)
   exchange.begin()
   return exchange

@@ -43,7 +43,7 @@ export class OpenExchanges {
   }
 
   abandonAll(): void {
-    for (let exchange = this.#first; exchange !== null; ) {
+    for (let exchange = this.#first; exchange !== null;) {
       const next: OpenExchange | null = exchange.after
       exchange.abandon()
       exchange = next

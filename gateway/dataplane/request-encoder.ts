@@ -38,7 +38,12 @@ export function encodeUpstreamHead(input: UpstreamHeadInput): string {
 /** Fields of one connection, ours, and those written anew below. A client's own `Amarre-*` never passes. */
 function isDropped(name: string): boolean {
   if (isHopByHopRequest(name)) return true
-  return name === 'cookie' || name === 'x-request-id' || name.startsWith('amarre-') || name.startsWith('x-forwarded-')
+  return (
+    name === 'cookie' ||
+    name === 'x-request-id' ||
+    name.startsWith('amarre-') ||
+    name.startsWith('x-forwarded-')
+  )
 }
 
 /** RFC 9110 section 7.6.1: fields named by Connection belong to that connection; the ones we need cannot be named. */

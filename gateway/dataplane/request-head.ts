@@ -28,7 +28,12 @@ export function headerOf(head: RequestHead, name: string): string {
 
 /** What the head says of its body and host, or why it is refused. */
 export type HeadReading =
-  | { readonly ok: true; readonly framing: RequestFraming; readonly contentLength: number; readonly host: string }
+  | {
+      readonly ok: true
+      readonly framing: RequestFraming
+      readonly contentLength: number
+      readonly host: string
+    }
   | { readonly ok: false; readonly error: ErrorCode }
 
 const methodPattern = /^[A-Z]+$/
@@ -63,7 +68,8 @@ export function readHead(head: RequestHead): HeadReading {
         coding = head.values[i] ?? ''
         break
       case 'expect':
-        if (head.values[i]?.toLowerCase() !== '100-continue') return { ok: false, error: 'expectation_failed' }
+        if (head.values[i]?.toLowerCase() !== '100-continue')
+          return { ok: false, error: 'expectation_failed' }
         break
       case '':
         return { ok: false, error: 'bad_request' }

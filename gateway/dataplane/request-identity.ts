@@ -65,7 +65,11 @@ function cookieHeader(head: RequestHead): string {
 }
 
 /** Of several copies the first that verifies wins; each that does not is counted by its reason. */
-function firstVerified(texts: readonly string[], site: SiteRoute, from: IdentitySources): VerifiedToken | null {
+function firstVerified(
+  texts: readonly string[],
+  site: SiteRoute,
+  from: IdentitySources,
+): VerifiedToken | null {
   const context = { site: site.name, now: from.now, futureToleranceMs: from.futureToleranceMs }
   for (const text of texts) {
     const reading = from.reader.read(text, context)

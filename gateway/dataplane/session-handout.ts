@@ -87,7 +87,12 @@ function mayHandOut(input: HandoutInput): boolean {
  * may well exist (a payment page that returns), so nothing may overwrite it.
  */
 function isForeignPostInClear(identity: RequestIdentity): boolean {
-  if (identity.isSecure || identity.isHeaderClient || identity.method === 'GET' || identity.method === 'HEAD') {
+  if (
+    identity.isSecure ||
+    identity.isHeaderClient ||
+    identity.method === 'GET' ||
+    identity.method === 'HEAD'
+  ) {
     return false
   }
   const site = identity.header('sec-fetch-site')
@@ -118,7 +123,17 @@ function compose(input: HandoutInput, id: SessionId, bornAt: number, held: boole
   const { release, target, issuer, now } = input
   const policy = release.site.session
   const until = held ? heldUntil(policy, bornAt) : promiseUntil(policy, bornAt, now)
-  return { site: release.site.name, release: release.version, targetTag: target.tag, id, bornAt, issuedAt: now, until, held, issuer }
+  return {
+    site: release.site.name,
+    release: release.version,
+    targetTag: target.tag,
+    id,
+    bornAt,
+    issuedAt: now,
+    until,
+    held,
+    issuer,
+  }
 }
 
 function deliver(token: Omit<Token, 'keyId'>, input: HandoutInput): Handout {

@@ -29,7 +29,9 @@ export class TargetPools {
 
   /** Closes the pools of targets that no release of the table has, or all of them when the limits changed. */
   follow(table: RoutingTable, limits: UpstreamLimits): void {
-    const wanted = new Set(table.sites.flatMap((site) => site.releases.flatMap((r) => r.targets.map((t) => t.url))))
+    const wanted = new Set(
+      table.sites.flatMap((site) => site.releases.flatMap((r) => r.targets.map((t) => t.url))),
+    )
     const isSame = JSON.stringify(limits) === JSON.stringify(this.#limits)
     this.#limits = limits
     for (const [url, pool] of this.#pools) {

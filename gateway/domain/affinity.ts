@@ -11,7 +11,12 @@ export type BirthCause = 'new' | 'expired' | 'restart'
 
 export type Decision =
   /** Rules 3 and 4: the session's own release. `revives`: its promise has passed, this request renews it. */
-  | { readonly kind: 'stay'; readonly release: ReleaseRoute; readonly token: Token; readonly revives: boolean }
+  | {
+      readonly kind: 'stay'
+      readonly release: ReleaseRoute
+      readonly token: Token
+      readonly revives: boolean
+    }
   /** Rule 4: an answer in flight of a session that ended: its own release, and nothing is handed out. */
   | { readonly kind: 'trail'; readonly release: ReleaseRoute; readonly token: Token }
   /** Rules 4 and 7: a session is born on this release. */

@@ -19,7 +19,11 @@ export function freeTarget(release: ReleaseRoute, input: BalancingInput): Target
  * unhealthy, `onTargetGone` decides; an unhealthy one is tried all the same where there is no better, or where the
  * session may not leave it. Null: the session may not leave its target, and that one is no longer registered.
  */
-export function sessionTarget(release: ReleaseRoute, token: Token, input: BalancingInput): TargetRoute | null {
+export function sessionTarget(
+  release: ReleaseRoute,
+  token: Token,
+  input: BalancingInput,
+): TargetRoute | null {
   const policy = release.site.session
   if (policy.affinity === 'release' || token.targetTag === 0) return freeTarget(release, input)
   const own = release.targetByTag(token.targetTag)

@@ -34,9 +34,17 @@ export const errorKinds = {
   connect_refused: { side: 'upstream', status: 502, message: 'the application cannot be reached' },
   connect_timeout: { side: 'upstream', status: 504, message: 'the application cannot be reached in time' },
   connection_lost: { side: 'upstream', status: 502, message: 'the application closed the connection' },
-  bad_response: { side: 'upstream', status: 502, message: 'the application answered with a malformed response' },
+  bad_response: {
+    side: 'upstream',
+    status: 502,
+    message: 'the application answered with a malformed response',
+  },
   response_timeout: { side: 'upstream', status: 504, message: 'the application did not answer in time' },
-  body_timeout: { side: 'upstream', status: 504, message: 'the application stopped in the middle of its answer' },
+  body_timeout: {
+    side: 'upstream',
+    status: 504,
+    message: 'the application stopped in the middle of its answer',
+  },
   body_cut: { side: 'upstream', status: 502, message: 'the application cut its answer short' },
   // the gateway
   queue_full: { side: 'gateway', status: 503, message: 'the application is busy' },

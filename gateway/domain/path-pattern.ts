@@ -9,7 +9,9 @@ export class PathSet {
 
   constructor(patterns: readonly PathPattern[]) {
     this.#exact = new Set(patterns.filter((pattern) => !pattern.endsWith('/*')))
-    this.#prefixes = patterns.filter((pattern) => pattern.endsWith('/*')).map((pattern) => pattern.slice(0, -1))
+    this.#prefixes = patterns
+      .filter((pattern) => pattern.endsWith('/*'))
+      .map((pattern) => pattern.slice(0, -1))
   }
 
   has(path: string): boolean {

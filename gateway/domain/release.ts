@@ -74,7 +74,9 @@ export function isOnItsWayOut(release: Release): boolean {
 export function transition(release: Release, event: ReleaseEvent, now: number): Release {
   switch (event.type) {
     case 'check':
-      return isAnyOf(release, 'registered', 'retired', 'rejected') ? to(release, { name: 'checking', since: now }) : release
+      return isAnyOf(release, 'registered', 'retired', 'rejected')
+        ? to(release, { name: 'checking', since: now })
+        : release
     case 'checked':
       return isAnyOf(release, 'checking') ? to(release, { name: 'staged', since: now }) : release
     case 'activate':
@@ -128,7 +130,13 @@ function register(release: Release, registration: Registration, now: number): Re
     // A release out of service has nothing to keep: another content is another try.
     return serves(release) ? updated : { ...updated, state: { name: 'registered', since: now } }
   }
-  const back = { ...release, registration, withdrawn: false, wasActive: false, generation: release.generation + 1 }
+  const back = {
+    ...release,
+    registration,
+    withdrawn: false,
+    wasActive: false,
+    generation: release.generation + 1,
+  }
   // Unchanged it is back to where it was; whether it becomes active again is for the controller to decide.
   if (isSame && isOnItsWayOut(release)) return back
   return { ...back, state: { name: 'registered', since: now } }

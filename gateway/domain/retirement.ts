@@ -57,7 +57,10 @@ function openPhantoms(evidence: { readonly phantoms: readonly number[]; readonly
   return evidence.phantoms.filter((until) => until > evidence.asOf)
 }
 
-function phantomBlocker(evidence: { readonly phantoms: readonly number[]; readonly asOf: number }): Blocker[] {
+function phantomBlocker(evidence: {
+  readonly phantoms: readonly number[]
+  readonly asOf: number
+}): Blocker[] {
   const open = openPhantoms(evidence)
   return open.length === 0 ? [] : [{ by: 'phantoms', count: open.length, until: Math.max(...open) }]
 }

@@ -20,9 +20,7 @@ export type SameSite = 'auto' | 'lax' | 'none' | 'strict'
 
 /** When a session is born. */
 export type SessionStart =
-  | { readonly on: 'request' }
-  | { readonly on: 'cookie'; readonly name: string }
-  | { readonly on: 'signal' }
+  { readonly on: 'request' } | { readonly on: 'cookie'; readonly name: string } | { readonly on: 'signal' }
 
 /** First adoption: visitors with the application's own cookie and no token of ours board this release until then. */
 export interface LegacyAdoption {

@@ -162,6 +162,20 @@ t.test('an order is carried out in the name of who gave it, with his reason', as
   ])
 })
 
+t.test('activate and drain are orders of one release; force is said in its name', async (t) => {
+  const release = '/api/v1/sites/shop/releases/1.0.0'
+  const json = { authorization, 'content-type': 'application/json' }
+  const activated = await post(`${release}/activate`, json, '{"reason":"go","force":true}')
+  t.match(await activated.json(), { version: '1.0.0', state: 'active' })
+  const drained = await post(`${release}/drain`, json, '{}')
+  t.match(await drained.json(), { version: '1.0.0', state: 'draining' })
+  t.same(view.orders.slice(-2), [
+    'activate shop 1.0.0 by operator at 127.0.0.1: go, forced',
+    'drain shop 1.0.0 by operator at 127.0.0.1',
+  ])
+  t.equal((await post(`${release}/drain`, json, '{"force":"yes"}')).status, 400)
+})
+
 t.test('a body that is none is refused before anything is done', async (t) => {
   const json = { authorization, 'content-type': 'application/json' }
   const cases: readonly (readonly [Record<string, string>, string, number])[] = [
@@ -230,6 +244,8 @@ t.test('the OpenAPI document lists every route, and each of its references leads
     '/api/v1/sites',
     '/api/v1/sites/{site}/releases',
     '/api/v1/sites/{site}/releases/{version}',
+    '/api/v1/sites/{site}/releases/{version}/activate',
+    '/api/v1/sites/{site}/releases/{version}/drain',
     '/api/v1/sites/{site}/releases/{version}/retire',
     '/api/v1/status',
     '/livez',

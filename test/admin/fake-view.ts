@@ -5,7 +5,12 @@ import type {
   ReleaseStatus,
   SiteStatus,
 } from '../../gateway/controlplane/admin-protocol.js'
-import type { GatewayReading, GatewayView, ReleaseReading } from '../../gateway/controlplane/gateway-view.js'
+import type {
+  GatewayReading,
+  GatewayView,
+  Order,
+  ReleaseReading,
+} from '../../gateway/controlplane/gateway-view.js'
 import { RuleRefusal } from '../../gateway/controlplane/rule-refusal.js'
 import { verdictStatus } from '../../gateway/controlplane/verdict-status.js'
 import { latencyBoundsMs } from '../../gateway/domain/latency-buckets.js'
@@ -133,6 +138,25 @@ export class FakeView implements GatewayView {
   rotateKeys(by: string): Promise<{ readonly keyId: number }> {
     this.orders.push(`rotate by ${by}`)
     return Promise.resolve({ keyId: 4 })
+  }
+
+  activate(site: string, version: string, order: Order): Promise<ReleaseStatus> {
+    return this.#ordered('activate', 'active', { site, version, order })
+  }
+
+  drain(site: string, version: string, order: Order): Promise<ReleaseStatus> {
+    return this.#ordered('drain', 'draining', { site, version, order })
+  }
+
+  #ordered(
+    verb: string,
+    state: ReleaseStatus['state'],
+    { site, version, order }: { site: string; version: string; order: Order },
+  ): Promise<ReleaseStatus> {
+    const release = this.releases(site)?.find((each) => each.version === version)
+    if (release === undefined) return Promise.reject(new RuleRefusal('no-such-release', version))
+    this.orders.push(`${verb} ${site} ${version} by ${order.by}${order.force ? ', forced' : ''}`)
+    return Promise.resolve({ ...release, state, generation: release.generation + 1 })
   }
 
   retire(site: string, version: string, by: string): Promise<ReleaseStatus> {

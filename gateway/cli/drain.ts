@@ -1,0 +1,23 @@
+// `amarre drain SITE VERSION`: takes births from a release.
+import type { OrderBody } from '../controlplane/admin-protocol.js'
+import type { AdminClient, ReleaseName } from './admin-client.js'
+import type { ExitCode } from './failure.js'
+import { orderOf } from './keys.js'
+import type { Terminal } from './terminal.js'
+
+/** Which release, why, and whether rules that only protect data give way. */
+export interface DrainOptions extends OrderBody, ReleaseName {
+  readonly json?: boolean
+}
+
+/** Orders it and says what holds now; fails with the rule where one refuses. */
+export async function drain(
+  client: AdminClient,
+  terminal: Terminal,
+  options: DrainOptions,
+): Promise<ExitCode> {
+  const release = await client.change('drain', options, orderOf(options))
+  const text = `${release.site} ${release.version} accepts no births any more; its sessions go on`
+  terminal.out.write(`${options.json === true ? JSON.stringify(release) : text}\n`)
+  return 0
+}

@@ -1,0 +1,131 @@
+// From "somebody is on it" to "retired": judges every release by the newest evidence, and takes a retirable one out of
+// service in two steps. Release state is changed by the controller, through `apply`, alone.
+import type { ReleaseIndex } from '../domain/ids.js'
+import type { Clock } from '../domain/ports.js'
+import { isOnItsWayOut, serves, type Release, type ReleaseEvent } from '../domain/release.js'
+import { dueForRetirement, verdict as judge } from '../domain/retirement.js'
+import type { Verdict } from '../domain/verdict.js'
+import type { Doubts } from './doubts.js'
+import type { EvidenceBook } from './evidence-book.js'
+import type { Publisher } from './publisher.js'
+import type { SessionLedger } from './session-ledger.js'
+import { formerReleases, longestPromiseMs, type Site, type SiteRegister } from './site-register.js'
+import type { SiteWarnings } from './site-warnings.js'
+
+export interface ReleaseRetirementParts {
+  readonly clock: Clock
+  readonly register: SiteRegister
+  readonly evidence: EvidenceBook
+  readonly doubts: Doubts
+  readonly ledger: SessionLedger
+  readonly publisher: Publisher
+  readonly warnings: SiteWarnings
+  readonly apply: (site: Site, release: Release, event: ReleaseEvent, cause: string) => void
+  readonly settle: () => void
+  /** What workers are to serve has changed. */
+  readonly onChange: () => void
+}
+
+export class ReleaseRetirement {
+  readonly #parts: ReleaseRetirementParts
+  /** Releases that no worker is to serve any more, not retired yet: since which generation, and by whose word. */
+  readonly #leaving = new Map<ReleaseIndex, { readonly generation: number; readonly by: string }>()
+  readonly #verdicts = new Map<ReleaseIndex, Verdict>()
+
+  constructor(parts: ReleaseRetirementParts) {
+    this.#parts = parts
+  }
+
+  /** A round of reports is in: verdicts, and what follows from them. */
+  judge(): void {
+    const { register, ledger, evidence, clock } = this.#parts
+    const asOf = evidence.asOf
+    // Sessions expire as of the oldest report: what a worker has not told yet may have prolonged them.
+    if (asOf !== null) sweepFor(ledger, asOf, clock)
+    for (const site of register.sites) this.#judgeSite(site)
+  }
+
+  verdictOf(release: Release): Verdict {
+    return this.#verdicts.get(release.index) ?? this.#judgeRelease(release)
+  }
+
+  isLeaving(index: ReleaseIndex): boolean {
+    return this.#leaving.has(index)
+  }
+
+  forget(index: ReleaseIndex): void {
+    this.#verdicts.delete(index)
+  }
+
+  #judgeSite(site: Site): void {
+    for (const release of [...site.releases.values()]) {
+      if (!serves(release)) continue
+      const found = this.#judgeRelease(release)
+      this.#verdicts.set(release.index, found)
+      if (isOnItsWayOut(release)) this.#followVerdict(site, release, found)
+    }
+    this.#retireDue(site)
+    this.#parts.warnings.retention(site)
+  }
+
+  #judgeRelease(release: Release): Verdict {
+    const { register, evidence, doubts, clock } = this.#parts
+    const site = register.site(release.registration.site)
+    const now = clock.now()
+    const seen = evidence.observe(release.index, release.state.name === 'active')
+    const asOf = seen?.asOf ?? now
+    if (site === null || seen === null) {
+      return { kind: 'unknown', why: [{ because: 'starting', until: null }], until: null, asOf }
+    }
+    const since = (at: number): number => longestPromiseMs(site, at)
+    const about = doubts.about(site.policy.site, since, { asOf: seen.asOf, now })
+    return judge({ ...seen, doubts: about }, site.policy.retire.quietPeriodMs, now)
+  }
+
+  #followVerdict(site: Site, release: Release, found: Verdict): void {
+    if (found.kind === 'retirable') {
+      this.#parts.apply(site, release, { type: 'emptied' }, 'nobody is left on it')
+      this.#finishLeaving(site, release)
+    } else {
+      if (this.#leaving.delete(release.index)) this.#parts.settle()
+      const cause = found.kind === 'unknown' ? 'what is known no longer proves it empty' : 'somebody is on it'
+      this.#parts.apply(site, release, { type: 'returned' }, cause)
+    }
+  }
+
+  #retireDue(site: Site): void {
+    if (site.policy.retire.when !== 'auto') return
+    const former = formerReleases(site).map((release) => ({
+      release,
+      activatedAt: release.activatedAt,
+      isRetirable: release.state.name === 'retirable' && !this.#leaving.has(release.index),
+    }))
+    for (const { release } of dueForRetirement(former, site.policy.retain.warm))
+      this.retire(release, 'retire.when: auto')
+  }
+
+  /** First no worker serves it; only when all have reported since, and still nobody was there, is it retired. */
+  retire(release: Release, by: string): void {
+    if (release.state.name !== 'retirable' || this.#leaving.has(release.index)) return
+    this.#leaving.set(release.index, { generation: this.#parts.publisher.nextGeneration, by })
+    this.#parts.onChange()
+  }
+
+  #finishLeaving(site: Site, release: Release): void {
+    const leaving = this.#leaving.get(release.index)
+    const { publisher, evidence } = this.#parts
+    if (leaving === undefined || !publisher.isAcknowledged(leaving.generation)) return
+    if (!evidence.allReportedAt(leaving.generation)) return
+    const emptied = site.releases.get(release.registration.version)
+    if (emptied === undefined) return
+    this.#leaving.delete(release.index)
+    this.#parts.apply(site, emptied, { type: 'retire' }, `${leaving.by}: it is empty and no worker serves it`)
+    this.#parts.settle()
+  }
+}
+
+/** A slice of sweeping, bounded by 5 ms, so that a large ledger never stalls the main process. */
+function sweepFor(ledger: SessionLedger, asOf: number, clock: Clock): void {
+  const deadline = clock.monotonic() + 5
+  ledger.sweep(asOf, () => clock.monotonic() >= deadline)
+}

@@ -1,0 +1,38 @@
+// What an operator should know of a site without asking, said once when it begins.
+import type { EventLog, EventType } from './event-log.js'
+import { activeRelease, formerReleases, type Site } from './site-register.js'
+
+export class SiteWarnings {
+  readonly #events: EventLog
+  /** What has been said and still holds. */
+  readonly #said = new Set<string>()
+
+  constructor(events: EventLog) {
+    this.#events = events
+  }
+
+  closed(site: Site): void {
+    const isClosed = site.file !== null && activeRelease(site) === null && site.releases.size > 0
+    this.#say(
+      site,
+      'no-accepting-release',
+      isClosed ? 'no release accepts births: new visitors get 503' : null,
+    )
+  }
+
+  retention(site: Site): void {
+    const kept = formerReleases(site).length
+    const { previous } = site.policy.retain
+    const cause = `${kept} former releases are kept, retain.previous is ${previous}; onOverflow: keep`
+    this.#say(site, 'retention-exceeded', kept > previous ? cause : null)
+  }
+
+  #say(site: Site, type: EventType, cause: string | null): void {
+    const key = `${type} ${site.policy.site}`
+    if (cause === null) this.#said.delete(key)
+    else if (!this.#said.has(key)) {
+      this.#said.add(key)
+      this.#events.add(type, cause, { site: site.policy.site })
+    }
+  }
+}

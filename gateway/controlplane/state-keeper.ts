@@ -1,0 +1,64 @@
+// Keeps the state: the lifecycle when it has changed, and every second a checkpoint that says up to when everything is
+// known. The sessions are saved before the mark that vouches for them.
+import type { Clock, LifecycleStore, Log } from '../domain/ports.js'
+import type { EvidenceBook } from './evidence-book.js'
+import type { LedgerKeeper } from './ledger-keeper.js'
+import { saveCheckpoint, saveLifecycle, type SavedLifecycle } from './saved-state.js'
+
+export interface StateKeeperParts {
+  readonly clock: Clock
+  readonly log: Log
+  readonly store: LifecycleStore
+  readonly evidence: EvidenceBook
+  readonly ledgerKeeper: LedgerKeeper
+  /** The lifecycle as it is now. */
+  readonly lifecycle: () => SavedLifecycle
+}
+
+export class StateKeeper {
+  readonly #parts: StateKeeperParts
+  #savedLifecycle = ''
+  /** One checkpoint after the other. */
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(parts: StateKeeperParts) {
+    this.#parts = parts
+  }
+
+  /** Writes the lifecycle when it differs from what was written last. */
+  saveLifecycle(): void {
+    const saved = this.#parts.lifecycle()
+    const fingerprint = JSON.stringify(saved)
+    if (fingerprint === this.#savedLifecycle) return
+    this.#savedLifecycle = fingerprint
+    saveLifecycle(this.#parts.store, saved).catch((error: unknown) => {
+      // What was not written is tried again with the next checkpoint.
+      this.#savedLifecycle = ''
+      this.#cannotSave(error)
+    })
+  }
+
+  /** `isClean`: no worker is left, nothing can come after this. */
+  checkpoint(isClean = false): Promise<void> {
+    this.#running = this.#running.then(() => this.#checkpoint(isClean))
+    return this.#running
+  }
+
+  async #checkpoint(isClean: boolean): Promise<void> {
+    const { ledgerKeeper, store, clock, evidence } = this.#parts
+    const asOf = isClean ? clock.now() : evidence.asOf
+    if (asOf === null) return
+    try {
+      this.saveLifecycle()
+      const promises = evidence.save()
+      await ledgerKeeper.save(asOf)
+      await saveCheckpoint(store, { version: 1, asOf, isClean, promises })
+    } catch (error) {
+      this.#cannotSave(error)
+    }
+  }
+
+  #cannotSave(error: unknown): void {
+    this.#parts.log.error('the state cannot be saved', { error: String(error) })
+  }
+}

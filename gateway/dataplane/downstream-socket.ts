@@ -1,0 +1,32 @@
+// A client's request for a WebSocket: what a front offers the exchange beside the ordinary ways to answer.
+import type { Downstream, DownstreamEvents, FieldBlock } from './downstream.js'
+import type { RequestHead } from './request-head.js'
+import { headerOf } from './request-head.js'
+import type { SocketEnd } from './socket-end.js'
+
+/** A request that may become a socket. Whoever does not accept it answers it like any other. */
+export interface DownstreamUpgrade extends Downstream {
+  /**
+   * Answers 101 with these fields (the handshake's own are the front's) and the subprotocol, empty for none. From here
+   * on the request is over and the end speaks for the client. Null when the client has gone meanwhile.
+   */
+  accept(fields: FieldBlock, protocol: string): SocketEnd | null
+}
+
+export type BeginUpgrade = (downstream: DownstreamUpgrade) => DownstreamEvents
+
+/** Whether a GET asks for a WebSocket as RFC 6455 section 4.2.1 says; anything else is an ordinary request. */
+export function asksForSocket(head: RequestHead): boolean {
+  return (
+    head.method === 'GET' &&
+    headerOf(head, 'sec-websocket-version') === '13' &&
+    lists(head, 'upgrade', 'websocket') &&
+    lists(head, 'connection', 'upgrade')
+  )
+}
+
+function lists(head: RequestHead, name: string, option: string): boolean {
+  return head.values.some(
+    (value, i) => head.names[i] === name && value.split(',').some((part) => part.trim().toLowerCase() === option),
+  )
+}
