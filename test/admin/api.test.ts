@@ -163,6 +163,7 @@ t.test('an order is carried out in the name of who gave it, with his reason', as
 })
 
 t.test('activate and drain are orders of one release; force is said in its name', async (t) => {
+  t.teardown(() => (view.orders.length = 0))
   const release = '/api/v1/sites/shop/releases/1.0.0'
   const json = { authorization, 'content-type': 'application/json' }
   const activated = await post(`${release}/activate`, json, '{"reason":"go","force":true}')

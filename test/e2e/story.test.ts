@@ -39,9 +39,11 @@ t.test('three releases while 50 visitors and 20 crawlers go on', async (t) => {
 
   const first = await crowd.welcome(20)
   t.same(homesOf(first), ['1.0.0'], 'the first visitors board the first release')
+  await crowd.round()
   await deploy(gateway, t, '2.0.0')
   const second = await crowd.welcome(15)
   t.same(homesOf(second), ['2.0.0'], 'new visitors board the second release as soon as it is active')
+  await crowd.round()
   await deploy(gateway, t, '3.0.0')
   const third = await crowd.welcome(15)
   t.same(homesOf(third), ['3.0.0'], 'new visitors board the third release as soon as it is active')
