@@ -27,7 +27,7 @@ import type { SavedKeyRing } from './controlplane/key-ring.js'
 import { LedgerKeeper } from './controlplane/ledger-keeper.js'
 import { Journal } from './controlplane/ledger/journal.js'
 import { recover } from './controlplane/recovery.js'
-import { readCheckpoint, readLifecycle } from './controlplane/saved-state.js'
+import { readCheckpoint, readLifecycle, reopenCheckpoint } from './controlplane/saved-state.js'
 import { SessionLedger } from './controlplane/session-ledger.js'
 import { Supervisor } from './controlplane/supervisor.js'
 
@@ -189,6 +189,7 @@ async function assemble({
     config,
   )
   plane.start()
+  await reopenCheckpoint(store, checkpoint)
   supervisor.listen({ host: address.host, port })
   const publicUrl = `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`
   const view = new GatewayReader({

@@ -2,11 +2,12 @@
 // what it saw five times a second, and leaves when told to or when the main process is gone.
 import { listenWithUws, uwsAbilities } from './adapters/uws-listener.js'
 import { SystemClock } from './adapters/system-clock.js'
+import { connectWithWs } from './adapters/ws-client.js'
 import { Activity } from './dataplane/activity.js'
 import { TokenReader } from './dataplane/affinity-token.js'
 import { TrustedProxies } from './dataplane/client-identity.js'
 import type { Listener } from './dataplane/downstream.js'
-import { beginExchange } from './dataplane/exchange.js'
+import { beginExchange, beginUpgrade } from './dataplane/exchange.js'
 import { OpenExchanges } from './dataplane/open-exchanges.js'
 import { fieldMasks } from './dataplane/response-fields.js'
 import { TargetPools } from './dataplane/target-pools.js'
@@ -32,6 +33,8 @@ if (process.send === undefined) {
 }
 
 const reportMs = 200
+/** Sockets and event streams of a worker that leaves are closed within this window, or half the time it has. */
+const spreadMs = 10_000
 const lingerMs = 500
 const clock = new SystemClock()
 const startLimits = upstreamLimits({
@@ -131,6 +134,7 @@ async function listen(spec: ListenerSpec): Promise<void> {
     const opened = await listenWithUws({
       ...spec,
       begin: (downstream) => beginExchange(state, masks, downstream),
+      beginUpgrade: (downstream) => beginUpgrade(state, masks, downstream, connectWithWs),
       onFault: (error) => tell({ kind: 'log', level: 'error', message: 'request failed', fields: { error } }),
     })
     listener = opened
@@ -165,11 +169,12 @@ function accessLog(policy: Publication['access']): ((record: AccessRecord) => vo
   }
 }
 
-/** Stops accepting, lets exchanges finish, reports a last time and goes. */
+/** Stops accepting, lets exchanges finish and closes those that would not, reports a last time and goes. */
 function leave(withinMs: number): void {
   state.isLeaving = true
   listener?.stopAccepting()
   const overstay = setTimeout(() => state.open.abandonAll(), withinMs)
+  state.open.closeSpread(Math.min(withinMs / 2, spreadMs), clock.now())
   // Clients on kept-alive connections get the time for one more request, whose answer says that this was the last.
   setTimeout(
     () =>

@@ -2,7 +2,13 @@
 // reason; the measurements are in docs/conformance.md.
 import { STATUS_CODES } from 'node:http'
 import type { HttpResponse } from 'uWebSockets.js'
-import type { BeginExchange, Downstream, DownstreamEvents, ResponseStart } from '../dataplane/downstream.js'
+import type {
+  BeginExchange,
+  Downstream,
+  DownstreamEvents,
+  FieldBlock,
+  ResponseStart,
+} from '../dataplane/downstream.js'
 import { headerOf, type RequestHead } from '../dataplane/request-head.js'
 
 /** Status lines by status, made once. */
@@ -98,6 +104,18 @@ export class UwsDownstream implements Downstream {
 
   end(): void {
     this.#hasEnded = true
+  }
+
+  /** Answers 101 with these fields and lets go of the request; `upgrade` makes a socket of it. False: it is gone. */
+  switchProtocols(fields: FieldBlock, upgrade: (res: HttpResponse) => void): boolean {
+    if (this.#isOver) return false
+    this.#over()
+    this.#res.cork(() => {
+      this.#res.writeStatus('101 Switching Protocols')
+      writeFields(this.#res, fields)
+      upgrade(this.#res)
+    })
+    return true
   }
 
   flush(): boolean {
@@ -215,10 +233,7 @@ export class UwsDownstream implements Downstream {
     this.#isHeadSent = true
     const { fields } = response
     this.#res.writeStatus(statusLines[response.status] ?? String(response.status))
-    for (let i = 0; i < fields.runs.length; i += 3) {
-      writeRun(this.#res, fields.bytes ?? emptyChunk, fields.runs, i)
-    }
-    if (fields.lines !== '') writeLines(this.#res, fields.lines)
+    writeFields(this.#res, fields)
     if (response.closes || this.#mustClose()) this.#res.writeHeader('Connection', 'close')
   }
 
@@ -296,6 +311,11 @@ function fieldBytes(response: ResponseStart): number {
   let bytes = lines.length + 256
   for (let i = 0; i < runs.length; i += 3) bytes += (runs[i + 2] ?? 0) - (runs[i] ?? 0)
   return bytes
+}
+
+function writeFields(res: HttpResponse, { bytes, runs, lines }: FieldBlock): void {
+  for (let i = 0; i < runs.length; i += 3) writeRun(res, bytes ?? emptyChunk, runs, i)
+  if (lines !== '') writeLines(res, lines)
 }
 
 /** A run of whole lines in one call: the first name, and as its value the rest with the line breaks in it. */

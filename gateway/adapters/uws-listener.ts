@@ -2,8 +2,10 @@
 // library does otherwise than one expects is dealt with here and in uws-downstream.ts, nowhere else.
 import uWS from 'uWebSockets.js'
 import type { BeginExchange, FrontAbilities, Listener } from '../dataplane/downstream.js'
+import { asksForSocket, type BeginUpgrade } from '../dataplane/downstream-socket.js'
 import type { RequestHead } from '../dataplane/request-head.js'
 import { SlowClients, UwsDownstream } from './uws-downstream.js'
+import { socketBehavior, UwsUpgrade } from './uws-websocket.js'
 
 export const uwsAbilities: FrontAbilities = {
   engine: 'uws',
@@ -20,6 +22,7 @@ export interface UwsListenOptions {
   readonly host: string
   readonly port: number
   readonly begin: BeginExchange
+  readonly beginUpgrade: BeginUpgrade
   /** A request failed by a fault of the gateway's own; its connection is cut. */
   readonly onFault: (error: string) => void
 }
@@ -35,16 +38,31 @@ export async function listenWithUws(
   ;(uWS as unknown as { _cfg(option: string): void })._cfg('silent')
   const slowClients = new SlowClients()
   const app = uWS.App()
-  app.any('/*', (res, req) => {
-    const downstream = new UwsDownstream(res, slowClients)
+  const take = (downstream: UwsDownstream, res: uWS.HttpResponse, begin: () => void): void => {
     // Nothing may come before this: an exception with no abort handler attached ends the process.
     res.onAborted(() => downstream.aborted())
     try {
-      downstream.begin(readRequest(res, req), options.begin)
+      begin()
     } catch (error) {
       downstream.cut()
       options.onFault(error instanceof Error ? (error.stack ?? error.message) : String(error))
     }
+  }
+  app.ws(
+    '/*',
+    socketBehavior((res, req, context) => {
+      const upgrade = new UwsUpgrade(res, slowClients, { key: req.getHeader('sec-websocket-key'), context })
+      take(upgrade, res, () => {
+        const head = readRequest(res, req)
+        // The library takes any GET with a key of 24 characters for a handshake; the ordinary route comes next.
+        if (!asksForSocket(head)) return void req.setYield(true)
+        upgrade.begin(head, () => options.beginUpgrade(upgrade))
+      })
+    }),
+  )
+  app.any('/*', (res, req) => {
+    const downstream = new UwsDownstream(res, slowClients)
+    take(downstream, res, () => downstream.begin(readRequest(res, req), options.begin))
   })
   const socket = await bind(app, options)
   let isAccepting = true

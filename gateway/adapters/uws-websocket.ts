@@ -2,7 +2,10 @@
 // the measurements are in docs/conformance.md.
 import uWS from 'uWebSockets.js'
 import { abnormal, isSendableCode, maxMessageBytes, noStatus, pauseBytes } from '../dataplane/socket-end.js'
+import type { FieldBlock } from '../dataplane/downstream.js'
+import type { DownstreamUpgrade } from '../dataplane/downstream-socket.js'
 import type { SocketEnd, SocketEvents } from '../dataplane/socket-end.js'
+import { type SlowClients, UwsDownstream } from './uws-downstream.js'
 
 /** What the library keeps for each socket: its end, once it is open. */
 export interface UwsSeat {
@@ -50,7 +53,31 @@ const refusals: ReadonlyMap<string, number> = new Map([
   ['Received invalid WebSocket frame', 1002],
 ])
 
-export class UwsSocketEnd implements SocketEnd {
+/** What the library needs again at the upgrade; its request is gone by then. */
+export interface UwsHandshake {
+  readonly key: string
+  readonly context: uWS.us_socket_context_t
+}
+
+/** A request of this front that asks for a socket. */
+export class UwsUpgrade extends UwsDownstream implements DownstreamUpgrade {
+  readonly #handshake: UwsHandshake
+
+  constructor(res: uWS.HttpResponse, slowClients: SlowClients, handshake: UwsHandshake) {
+    super(res, slowClients)
+    this.#handshake = handshake
+  }
+
+  accept(fields: FieldBlock, protocol: string): SocketEnd | null {
+    const seat: UwsSeat = { end: null }
+    const { key, context } = this.#handshake
+    // The library would take the first of the client's offers; it gets the application's choice, and no extensions.
+    this.switchProtocols(fields, (res) => res.upgrade(seat, key, protocol, '', context))
+    return seat.end
+  }
+}
+
+class UwsSocketEnd implements SocketEnd {
   /** The library reads on whatever waits. */
   readonly canPause = false
   readonly #ws: uWS.WebSocket<UwsSeat>

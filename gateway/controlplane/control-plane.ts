@@ -15,7 +15,7 @@ import type { LedgerKeeper } from './ledger-keeper.js'
 import { ProvisionalWindow } from './provisional-window.js'
 import { Publisher } from './publisher.js'
 import { Readiness } from './readiness.js'
-import { phantomsOf, type Recovery } from './recovery.js'
+import { lossAfter, phantomsOf, type Recovery } from './recovery.js'
 import { ReleaseController } from './release-controller.js'
 import type { SavedCheckpoint, SavedLifecycle } from './saved-state.js'
 import type { SessionLedger } from './session-ledger.js'
@@ -123,8 +123,7 @@ export class ControlPlane implements SupervisorEvents {
       this.evidence.addSpan(recovery.gap, this.publisher.nextGeneration)
     }
     if (!recovery.isLossy) return
-    const now = clock.now()
-    const loss = { since: savedCheckpoint.asOf, end: now, slackMs: Math.max(0, now - savedCheckpoint.asOf) }
+    const loss = lossAfter(savedCheckpoint.asOf, clock.now())
     for (const { index, until } of phantomsOf(this.register.sites, loss))
       this.evidence.addPhantom(index, until)
     this.events.add('unclean-stop', 'the gateway was killed: what it saw last may be lost')
@@ -132,7 +131,7 @@ export class ControlPlane implements SupervisorEvents {
 
   /** Begins: the first publication goes out, time begins to beat. */
   start(): void {
-    if (this.doubts.save().stateLostAt !== null) {
+    if (this.parts.savedRegister === null || this.parts.savedCheckpoint === null) {
       this.events.add('state-lost', 'no saved state: verdicts are unknown for one whole promise')
     }
     this.events.add('started', 'the gateway started')
@@ -161,6 +160,8 @@ export class ControlPlane implements SupervisorEvents {
 
   onListening(worker: WorkerKey, at: number): void {
     this.evidence.listening(worker, at)
+    // The first mark of a state stands before its first request: a crash from here on is a gap, not a lost state.
+    void this.#state.checkpoint()
   }
 
   onReport(worker: WorkerKey, report: WorkerReport): void {
@@ -231,7 +232,8 @@ export class ControlPlane implements SupervisorEvents {
     const now = this.parts.clock.now()
     for (const site of this.register.sites) {
       for (const { index } of site.releases.values()) {
-        this.provisional.sample(index, this.traffic.of(index).births, now)
+        const windowMs = site.policy.session.provisionalTimeoutMs
+        this.provisional.sample(index, { births: this.traffic.of(index).births, now, windowMs })
       }
     }
   }

@@ -7,7 +7,7 @@ import type { EventStatus, GatewayStatus, ReleaseStatus, SiteStatus, TargetStatu
 import type { ControlPlane } from './control-plane.js'
 import type { GatewayReading, GatewayView, Order, ReleaseReading } from './gateway-view.js'
 import { RuleRefusal } from './rule-refusal.js'
-import { compareReleases, formerReleases, type Site } from './site-register.js'
+import { activeRelease, compareReleases, formerReleases, type Site } from './site-register.js'
 import { verdictStatus } from './verdict-status.js'
 
 export interface ReaderOptions {
@@ -222,6 +222,12 @@ function warningsOf(site: Site): string[] {
   if (site.file === null) warnings.push('the site file is gone: its releases drain')
   else if (![...site.releases.values()].some(acceptsBirths)) {
     warnings.push('no release accepts births: new visitors get 503')
+  }
+  const active = activeRelease(site)
+  for (const { state, registration } of site.releases.values()) {
+    if (state.name !== 'staged' || registration.activate.kind !== 'auto' || active === null) continue
+    const above = `"activate: auto" never goes below the active "${active.registration.version}"`
+    warnings.push(`"${registration.version}" stays staged: ${above}`)
   }
   const former = formerReleases(site).length
   if (former > site.policy.retain.previous) {

@@ -52,7 +52,20 @@ function parseKey(value: unknown, at: number): SavedKey {
   if (typeof key?.secret !== 'string' || Buffer.from(key.secret, 'base64').length < 32) {
     throw new KeyRingError(`keys[${at}].secret must be at least 32 bytes in base64`)
   }
-  return { id, secret: key.secret, createdAt: key.createdAt ?? 0, retired: key.retired ?? null }
+  return {
+    id,
+    secret: key.secret,
+    createdAt: key.createdAt ?? 0,
+    retired: parseRetired(key.retired ?? null, at),
+  }
+}
+
+/** Taken as it stands, a wrong word here would drop a key and with it every session that it signed. */
+function parseRetired(retired: unknown, at: number): SavedKey['retired'] {
+  if (retired === null) return null
+  const until = typeof retired === 'object' && 'verifiesUntil' in retired ? retired.verifiesUntil : undefined
+  if (until === null || typeof until === 'number') return { verifiesUntil: until }
+  throw new KeyRingError(`keys[${at}].retired is null or { "verifiesUntil": an instant in ms, or null }`)
 }
 
 /** The ring with one key more, which does not sign yet while `signsWith` still names the former. */

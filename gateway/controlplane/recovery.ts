@@ -33,7 +33,8 @@ export function recover(input: RecoveryInput): Recovery {
   if (lifecycle === null || checkpoint === null || !hasLedger) return fromNothing(input)
   const gapMs = now - checkpoint.asOf
   const isSetBack = gapMs < 0
-  const clockJumpedAt = isSetBack ? now : lifecycle.doubts.clockJumpedAt
+  // What was handed out last is honoured by the clock as it was.
+  const clockJumpedAt = isSetBack ? checkpoint.asOf : lifecycle.doubts.clockJumpedAt
   return {
     issuer: lifecycle.issuer,
     doubts: { ...lifecycle.doubts, clockJumpedAt },
@@ -59,10 +60,22 @@ export function widened(known: ExtraTolerance | null, byMs: number, now: number)
   return { ms: before + byMs, until: now + byMs + toleranceLifeMs }
 }
 
+/** A stretch of time of which nothing is known: tokens handed out in it are honoured for a promise and the slack. */
+export interface Loss {
+  readonly since: number
+  readonly end: number
+  readonly slackMs: number
+}
+
+/** What an unclean stop lost: everything after `asOf`, by a clock that may have been set back meanwhile. */
+export function lossAfter(asOf: number, now: number): Loss {
+  return { since: asOf, end: Math.max(asOf, now), slackMs: Math.max(0, now - asOf) }
+}
+
 /** Releases that may have been touched in a loss, each with the instant until which that counts as a session. */
 export function phantomsOf(
   sites: readonly Site[],
-  loss: { readonly since: number; readonly end: number; readonly slackMs: number },
+  loss: Loss,
 ): { readonly index: ReleaseIndex; readonly until: number }[] {
   return sites.flatMap((site) =>
     [...site.releases.values()]

@@ -6,7 +6,7 @@ import { serves, transition, type Release, type ReleaseEvent } from '../domain/r
 import type { Registration } from '../domain/registration.js'
 import { isUsable } from '../domain/target-health.js'
 import { compareVersions } from '../domain/version-order.js'
-import type { DesiredSite, DesiredState } from './config/desired-state.js'
+import type { DesiredState } from './config/desired-state.js'
 import type { Doubts } from './doubts.js'
 import type { EventLog } from './event-log.js'
 import type { EvidenceBook } from './evidence-book.js'
@@ -14,6 +14,7 @@ import type { Order } from './gateway-view.js'
 import type { HealthProber, ProbePlan } from './health-prober.js'
 import { refusedActivation } from './order-rules.js'
 import type { Publisher } from './publisher.js'
+import { RegistrationFollower } from './registration-follower.js'
 import { ReleaseRetirement } from './release-retirement.js'
 import { RuleRefusal } from './rule-refusal.js'
 import type { SessionLedger } from './session-ledger.js'
@@ -46,6 +47,7 @@ export class ReleaseController {
   /** Verdicts, and the way out of service. */
   readonly retirement: ReleaseRetirement
   readonly #warnings: SiteWarnings
+  readonly #registrations: RegistrationFollower
 
   constructor(parts: ControllerParts) {
     this.#parts = parts
@@ -55,6 +57,13 @@ export class ReleaseController {
       warnings: this.#warnings,
       apply: (site, release, event, cause) => this.#apply(site, release, event, cause),
       settle: () => this.settle(),
+    })
+    this.#registrations = new RegistrationFollower({
+      ...parts,
+      apply: (site, release, event, cause) => this.#apply(site, release, event, cause),
+      activate: (site, release, cause) => this.#activate(site, release, cause),
+      giveBack: (site, from) => this.#giveBack(site, from),
+      remove: (site, release) => this.#remove(site, release),
     })
     for (const site of parts.register.sites) {
       for (const release of site.releases.values()) {
@@ -66,8 +75,7 @@ export class ReleaseController {
 
   /** The configuration says this now. */
   follow(desired: DesiredState): void {
-    for (const site of desired.sites) this.#followSite(site)
-    this.#withdrawMissingSites(desired)
+    this.#registrations.follow(desired)
     this.settle()
   }
 
@@ -106,98 +114,6 @@ export class ReleaseController {
     this.#apply(site, release, { type: 'drain', because: 'operator' }, order.by)
     if (wasActive) this.#giveBack(site, release)
     this.settle()
-  }
-
-  // -- following the files ----------------------------------------------------------------------------------------------
-
-  #followSite(desired: DesiredSite): void {
-    const { register, clock, events } = this.#parts
-    const site = register.site(desired.policy.site) ?? register.addSite(desired.policy, desired.file)
-    site.file = desired.file
-    if (JSON.stringify(site.policy) !== JSON.stringify(desired.policy)) {
-      events.add('policy', `"${desired.file}" changed`, { site: desired.policy.site })
-    }
-    register.usePolicy(site, desired.policy, clock.now())
-    for (const registration of desired.registrations) this.#followRegistration(site, registration)
-    const present = new Set(desired.registrations.map((registration) => registration.version))
-    for (const release of [...site.releases.values()]) {
-      if (!present.has(release.registration.version)) this.#withdraw(site, release)
-    }
-  }
-
-  #followRegistration(site: Site, registration: Registration): void {
-    const { register, ledger, events } = this.#parts
-    const known = site.releases.get(registration.version)
-    const { version, file, hash } = registration
-    if (known === undefined) {
-      register.addRelease(site, registration, (index) => ledger.isForgetting(index))
-      return events.add('registered', `"${file}" was dropped`, {
-        site: site.policy.site,
-        release: version,
-        hash,
-      })
-    }
-    const isBack = known.withdrawn
-    if (!isBack && known.registration.hash === hash) return
-    this.#apply(
-      site,
-      known,
-      { type: 'register', registration },
-      `"${file}" ${isBack ? 'is back' : 'was edited'}`,
-    )
-    events.add(isBack ? 'restored' : 'updated', `"${file}"`, {
-      site: site.policy.site,
-      release: version,
-      hash,
-    })
-    if (isBack && known.wasActive && known.registration.hash === hash) this.#reactivate(site, registration)
-  }
-
-  /** Dropped again unchanged, a release that was active is back to that, unless a newer one has taken its place. */
-  #reactivate(site: Site, registration: Registration): void {
-    const release = site.releases.get(registration.version)
-    const active = activeRelease(site)
-    if (release === undefined) return
-    if (active === null || compareReleases(site, active, release) < 0)
-      this.#activate(site, release, 'its file is back')
-  }
-
-  #withdraw(site: Site, release: Release): void {
-    if (release.withdrawn) return
-    const wasActive = release.state.name === 'active'
-    const { file, hash, version } = release.registration
-    this.#apply(site, release, { type: 'withdraw' }, `"${file}" is gone`)
-    this.#parts.events.add('withdrawn', `"${file}" is gone`, {
-      site: site.policy.site,
-      release: version,
-      hash,
-    })
-    if (wasActive && site.file !== null) this.#giveBack(site, release)
-  }
-
-  /** Births go to the last good former release, where the data rule allows it. */
-  #giveBack(site: Site, from: Release): void {
-    const { rollbackTo } = from.registration
-    const next = formerReleases(site).find(
-      (release) =>
-        release.index !== from.index &&
-        !release.withdrawn &&
-        release.activatedAt !== null &&
-        this.#isHealthy(release) &&
-        (rollbackTo === null || compareVersions(release.registration.version, rollbackTo) >= 0),
-    )
-    if (next !== undefined)
-      this.#activate(site, next, `"${from.registration.version}" no longer accepts births`)
-  }
-
-  #withdrawMissingSites(desired: DesiredState): void {
-    const present = new Set(desired.sites.map((site) => site.policy.site))
-    for (const site of this.#parts.register.sites) {
-      if (present.has(site.policy.site)) continue
-      site.file = null
-      for (const release of [...site.releases.values()]) this.#withdraw(site, release)
-      this.#parts.register.removeEmptySite(site)
-    }
   }
 
   // -- checking and activating ------------------------------------------------------------------------------------------
@@ -248,6 +164,21 @@ export class ReleaseController {
     site.wasEverActive = true
   }
 
+  /** Births go to the last good former release, where the data rule allows it. */
+  #giveBack(site: Site, from: Release): void {
+    const { rollbackTo } = from.registration
+    const next = formerReleases(site).find(
+      (release) =>
+        release.index !== from.index &&
+        !release.withdrawn &&
+        release.activatedAt !== null &&
+        this.#isHealthy(release) &&
+        (rollbackTo === null || compareVersions(release.registration.version, rollbackTo) >= 0),
+    )
+    if (next !== undefined)
+      this.#activate(site, next, `"${from.registration.version}" no longer accepts births`)
+  }
+
   #isHealthy(release: Release): boolean {
     return release.registration.targets.every((url) => {
       const health = this.#parts.prober.healthOf(release.index, url)
@@ -281,7 +212,11 @@ export class ReleaseController {
     evidence.forget(release.index)
     this.retirement.forget(release.index)
     const { site: name, version, hash } = release.registration
-    events.add('removed', 'retired, and its file is gone', { site: name, release: version, hash })
+    events.add('removed', `${release.state.name}, and its file is gone`, {
+      site: name,
+      release: version,
+      hash,
+    })
   }
 
   /** The only place where a release changes. */

@@ -67,3 +67,11 @@ export function saveLifecycle(store: LifecycleStore, saved: SavedLifecycle): Pro
 export function saveCheckpoint(store: LifecycleStore, saved: SavedCheckpoint): Promise<void> {
   return store.put(checkpointKey, saved)
 }
+
+/** To be called before anything is served: from here on the checkpoint may lack what came after it. */
+export async function reopenCheckpoint(
+  store: LifecycleStore,
+  checkpoint: SavedCheckpoint | null,
+): Promise<void> {
+  if (checkpoint?.isClean === true) await saveCheckpoint(store, { ...checkpoint, isClean: false })
+}

@@ -77,6 +77,8 @@ function macOf(signed: Uint8Array, key: SigningKey): Buffer {
 function verify(text: string, ring: KeyRing): Token | TokenRejection {
   if (text.length > longestText || !textPattern.test(text)) return 'malformed'
   const bytes = Buffer.from(text, 'base64url')
+  // One text a token: the last character may carry bits that no byte takes up.
+  if (bytes.toString('base64url') !== text) return 'malformed'
   if (bytes.length < fixedBytes + 4 + macBytes || bytes[0] !== formatVersion) return 'malformed'
   const siteEnd = fixedBytes + 1 + (bytes[fixedBytes] ?? 0)
   const releaseEnd = siteEnd + 1 + (bytes[siteEnd] ?? 0)

@@ -1,7 +1,6 @@
 // A client's request for a WebSocket: what a front offers the exchange beside the ordinary ways to answer.
 import type { Downstream, DownstreamEvents, FieldBlock } from './downstream.js'
-import type { RequestHead } from './request-head.js'
-import { headerOf } from './request-head.js'
+import { headerOf, type RequestHead } from './request-head.js'
 import type { SocketEnd } from './socket-end.js'
 
 /** A request that may become a socket. Whoever does not accept it answers it like any other. */
@@ -15,18 +14,24 @@ export interface DownstreamUpgrade extends Downstream {
 
 export type BeginUpgrade = (downstream: DownstreamUpgrade) => DownstreamEvents
 
-/** Whether a GET asks for a WebSocket as RFC 6455 section 4.2.1 says; anything else is an ordinary request. */
+/**
+ * Whether a GET without a body asks for a WebSocket as RFC 6455 section 4.2.1 says; anything else is an ordinary
+ * request, which reaches the application without its Upgrade field.
+ */
 export function asksForSocket(head: RequestHead): boolean {
   return (
     head.method === 'GET' &&
     headerOf(head, 'sec-websocket-version') === '13' &&
     lists(head, 'upgrade', 'websocket') &&
-    lists(head, 'connection', 'upgrade')
+    lists(head, 'connection', 'upgrade') &&
+    !head.names.includes('content-length') &&
+    !head.names.includes('transfer-encoding')
   )
 }
 
 function lists(head: RequestHead, name: string, option: string): boolean {
   return head.values.some(
-    (value, i) => head.names[i] === name && value.split(',').some((part) => part.trim().toLowerCase() === option),
+    (value, i) =>
+      head.names[i] === name && value.split(',').some((part) => part.trim().toLowerCase() === option),
   )
 }

@@ -67,6 +67,12 @@ export class ExchangeSession {
     }
   }
 
+  /** When the session was born whose token the visitor has; null when he has none. */
+  get bornAt(): number | null {
+    if (this.#session.kind === 'own') return this.#session.verified.token.bornAt
+    return this.#isBorn ? this.#startedAt : null
+  }
+
   /** A confirmed session came: the ledger hears of it once a unit. */
   #reportArrival(now: number): void {
     if (this.#session.kind !== 'own') return
@@ -180,7 +186,7 @@ function responseFacts(head: ResponseHead): ResponseFacts {
     status: head.status,
     signal: fieldValues(head, kinds.signal).trim().toLowerCase(),
     cacheControl: fieldValues(head, kinds.cacheControl),
-    cdnCacheControl: fieldValues(head, kinds.cdnCacheControl) || fieldValues(head, kinds.surrogateControl),
+    cdnCacheControl: [fieldValues(head, kinds.cdnCacheControl), fieldValues(head, kinds.surrogateControl)],
     isHeld: head.status === 101 || (head.status === 200 && isEventStream(head)),
   }
 }

@@ -3,22 +3,25 @@
 import { decide, type Decision } from '../domain/affinity.js'
 import { freeTarget, sessionTarget } from '../domain/balancing.js'
 import { GatewayError, type ErrorCode } from '../domain/errors.js'
-import { isIdempotentMethod, isNavigation } from '../domain/request-facts.js'
+import { isIdempotentMethod } from '../domain/request-facts.js'
 import { nextAttempt } from '../domain/retry.js'
 import type { ReleaseRoute, SiteRoute, TargetRoute } from '../domain/routing-table.js'
 import { identifyClient } from './client-identity.js'
 import type { Downstream, DownstreamEvents, FieldBlock, ResponseFraming } from './downstream.js'
-import { errorResponse, restartResponse, type ErrorResponse } from './error-response.js'
+import type { DownstreamUpgrade } from './downstream-socket.js'
 import { ExchangeSession } from './exchange-session.js'
+import { LongStay } from './long-stay.js'
 import type { OpenExchange } from './open-exchanges.js'
+import { refusalOf } from './refusal.js'
 import { encodeUpstreamHead } from './request-encoder.js'
 import { headerOf, readHead, type RequestFraming, type RequestHead } from './request-head.js'
 import { RequestIdentity } from './request-identity.js'
 import { isEventStream, keptRuns, type FieldMasks } from './response-fields.js'
-import { restartAskedBy, withRestart } from './restart-link.js'
 import type { Handout } from './session-handout.js'
-import { clearCookieLines } from './token-cookie.js'
-import type { ResponseHead, UpstreamCall, UpstreamHandler } from './upstream/upstream.js'
+import type { SocketEnd } from './socket-end.js'
+import { openTunnel } from './tunnel.js'
+import type { ResponseHead, UpstreamCall } from './upstream/upstream.js'
+import type { ConnectSocket, SocketHandler } from './upstream/upstream-socket.js'
 import { newRequestId, type WorkerState } from './worker-state.js'
 
 /** Takes one request of a front through its phases. Never throws: what fails is answered and counted. */
@@ -27,9 +30,27 @@ export function beginExchange(
   masks: FieldMasks,
   downstream: Downstream,
 ): DownstreamEvents {
-  const exchange = new Exchange(state, masks, downstream)
+  const exchange = new Exchange(state, masks, downstream, null)
   exchange.begin()
   return exchange
+}
+
+/** A request for a WebSocket goes through the same phases; where the application agrees, a tunnel takes over. */
+export function beginUpgrade(
+  state: WorkerState,
+  masks: FieldMasks,
+  downstream: DownstreamUpgrade,
+  connect: ConnectSocket,
+): DownstreamEvents {
+  const exchange = new Exchange(state, masks, downstream, { downstream, connect })
+  exchange.begin()
+  return exchange
+}
+
+/** What a request for a WebSocket has beside the others. */
+interface Upgrade {
+  readonly downstream: DownstreamUpgrade
+  readonly connect: ConnectSocket
 }
 
 /** A request that goes to the application; null members of `Exchange` until then. */
@@ -43,10 +64,11 @@ interface Route {
   target: TargetRoute
 }
 
-class Exchange implements DownstreamEvents, UpstreamHandler, OpenExchange {
+class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   readonly #state: WorkerState
   readonly #masks: FieldMasks
   readonly #downstream: Downstream
+  readonly #upgrade: Upgrade | null
   readonly #head: RequestHead
   readonly #startedAt: number
   readonly #requestId = newRequestId()
@@ -55,6 +77,8 @@ class Exchange implements DownstreamEvents, UpstreamHandler, OpenExchange {
   #site: SiteRoute | null = null
   #route: Route | null = null
   #call: UpstreamCall | null = null
+  /** Of a stream of events. */
+  #stay: LongStay | null = null
   #attempts = 0
   #received = 0
   #status = 0
@@ -65,10 +89,11 @@ class Exchange implements DownstreamEvents, UpstreamHandler, OpenExchange {
   before: OpenExchange | null = null
   after: OpenExchange | null = null
 
-  constructor(state: WorkerState, masks: FieldMasks, downstream: Downstream) {
+  constructor(state: WorkerState, masks: FieldMasks, downstream: Downstream, upgrade: Upgrade | null) {
     this.#state = state
     this.#masks = masks
     this.#downstream = downstream
+    this.#upgrade = upgrade
     this.#head = downstream.head
     this.#startedAt = state.clock.monotonic()
     state.open.add(this)
@@ -108,6 +133,11 @@ class Exchange implements DownstreamEvents, UpstreamHandler, OpenExchange {
     const { balancing } = this.#state
     const target = isOwn ? sessionTarget(release, decision.token, balancing) : freeTarget(release, balancing)
     if (target === null) return this.#refuse('target_gone', identity)
+    if (this.#upgrade !== null && isOwn) {
+      const { bornAt } = decision.token
+      if (new LongStay(this.#state, release, bornAt, now).isTooLate(now))
+        return this.#refuse('release_gone', identity)
+    }
     const session = new ExchangeSession(this.#state, identity, decision, now)
     this.#state.activity.of(release.index).exchangesOpen++
     const mayLeaveTarget = !isOwn || release.site.session.affinity === 'release'
@@ -132,6 +162,7 @@ class Exchange implements DownstreamEvents, UpstreamHandler, OpenExchange {
 
   #send(route: Route, fresh: boolean): void {
     this.#attempts++
+    if (this.#upgrade !== null) return this.#sendUpgrade(this.#upgrade, route)
     const request = {
       head: route.upstreamHead,
       isHead: this.#head.method === 'HEAD',
@@ -140,6 +171,18 @@ class Exchange implements DownstreamEvents, UpstreamHandler, OpenExchange {
       fresh,
     }
     this.#call = this.#state.pools.of(route.target).send(request, this)
+  }
+
+  #sendUpgrade({ connect }: Upgrade, route: Route): void {
+    const { connectTimeoutMs, upstreamTimeoutMs, maxHeadBytes } = this.#state.pools.limits
+    const request = {
+      url: route.target.url,
+      head: route.upstreamHead,
+      connectTimeoutMs,
+      upstreamTimeoutMs,
+      maxHeadBytes,
+    }
+    this.#call = connect(request, this)
   }
 
   // -- relay the request's body -----------------------------------------------------------------------------------------
@@ -169,15 +212,36 @@ class Exchange implements DownstreamEvents, UpstreamHandler, OpenExchange {
     if (route === null) return
     this.#isAnswered = true
     this.#status = head.status
-    const given = route.session.handOut(head, route.target, this.#state.clock.now())
+    const now = this.#state.clock.now()
+    const given = route.session.handOut(head, route.target, now)
+    if (isEventStream(head)) {
+      this.#stay = new LongStay(this.#state, route.release, route.session.bornAt, now)
+      if (this.#stay.isTooLate(now)) return this.#turnAway(route)
+    }
     this.#downstream.start({
       status: head.status,
       fields: this.#fields(head, given),
       framing: framingOf(head),
       contentLength: head.contentLength,
       closes: this.#state.isLeaving,
-      isEventStream: isEventStream(head),
+      isEventStream: this.#stay !== null,
     })
+  }
+
+  /** The application agreed to a socket: the tunnel takes over, and this exchange is over. */
+  onSocket(head: ResponseHead, protocol: string, upstream: SocketEnd): void {
+    const route = this.#route
+    if (route === null || this.#upgrade === null) return
+    const given = route.session.handOut(head, route.target, this.#state.clock.now())
+    const fields = { bytes: head.bytes, runs: keptRuns(head, this.#masks.usual), lines: given.lines }
+    const client = this.#upgrade.downstream.accept(fields, protocol)
+    if (client === null) {
+      upstream.terminate()
+      return this.onAborted()
+    }
+    this.#status = head.status
+    openTunnel(this.#state, { release: route.release, session: route.session, client, upstream })
+    this.#finish()
   }
 
   #fields(head: ResponseHead, given: Handout): FieldBlock {
@@ -254,36 +318,33 @@ class Exchange implements DownstreamEvents, UpstreamHandler, OpenExchange {
     this.#finish()
   }
 
-  #refuse(code: ErrorCode, identity: RequestIdentity | null = null): void {
-    this.#error = code
-    const canRestart = code === 'release_gone' && identity !== null && isNavigation(identity)
-    const cleanTarget = canRestart ? restartAskedBy(this.#head.target) : null
-    if (cleanTarget !== null && identity !== null && this.#site !== null) {
-      const clear = clearCookieLines(this.#site.session, identity.isSecure)
-      return this.#answer(restartResponse(cleanTarget, clear))
-    }
-    const context = {
-      accept: headerOf(this.#head, 'accept'),
-      requestId: this.#requestId,
-      restartTarget: canRestart ? withRestart(this.#head.target) : null,
-    }
-    this.#answer(errorResponse(code, context))
+  /** A stream whose session's time is over: it would be ended at once, and come back at once. */
+  #turnAway(route: Route): void {
+    this.#call?.cancel()
+    this.#refuse('release_gone', route.identity)
   }
 
-  #answer(response: ErrorResponse): void {
+  #refuse(code: ErrorCode, identity: RequestIdentity | null = null): void {
+    this.#error = code
+    const { lines, status, body } = refusalOf(code, {
+      head: this.#head,
+      requestId: this.#requestId,
+      site: this.#site,
+      identity,
+    })
     this.#isAnswered = true
-    this.#status = response.status
+    this.#status = status
     const hasBody = this.#head.method !== 'HEAD'
     this.#downstream.start({
-      status: response.status,
-      fields: { bytes: null, runs: [], lines: response.lines },
+      status,
+      fields: { bytes: null, runs: [], lines },
       framing: 'length',
-      contentLength: response.body.length,
+      contentLength: body.length,
       // A refused request may have left its body on the connection (RFC 9112 section 9.3).
-      closes: response.status < 500 || this.#framing !== 'none' || this.#state.isLeaving,
+      closes: status < 500 || this.#framing !== 'none' || this.#state.isLeaving,
       isEventStream: false,
     })
-    if (hasBody) this.#downstream.write(response.body)
+    if (hasBody) this.#downstream.write(body)
     this.#downstream.end()
     this.#downstream.flush()
     this.#finish()
@@ -293,6 +354,17 @@ class Exchange implements DownstreamEvents, UpstreamHandler, OpenExchange {
 
   refresh(now: number): void {
     this.#route?.session.refresh(now)
+    if (this.#stay?.isOver(now) === true) this.#endStream()
+  }
+
+  leaveWithin(windowMs: number, now: number): void {
+    this.#stay?.leaveWithin(windowMs, now)
+  }
+
+  /** Cut, not completed: a client that waits for an answer's end must not take this for it. */
+  #endStream(): void {
+    this.#call?.cancel()
+    this.#cut('release_gone')
   }
 
   #finish(): void {

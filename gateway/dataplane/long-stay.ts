@@ -17,6 +17,7 @@ export class LongStay {
   #table: RoutingTable | null = null
   /** Since when its release has been seen to take no births; null while it does. */
   #drainingSince: number | null = null
+  /** When its time is over; may lie before the draining began. */
   #until = Infinity
   #leaveAt = Infinity
 
@@ -30,13 +31,14 @@ export class LongStay {
 
   /** Its time had come before it began: it would be ended at once. */
   isTooLate(now: number): boolean {
-    return this.#until < now
+    return this.#until <= now
   }
 
   /** Called again and again while it lasts; true: it is to end now. */
   isOver(now: number): boolean {
     if (this.#table !== this.#state.table) this.#follow(this.#state.table, now)
-    return now >= this.#leaveAt || now >= this.#until + this.#place * spreadMs
+    const endAt = Math.max(this.#until, this.#drainingSince ?? 0) + this.#place * spreadMs
+    return now >= this.#leaveAt || now >= endAt
   }
 
   /** It is to end within that time, whatever its release does. */

@@ -5,8 +5,10 @@
 export interface OpenExchange {
   before: OpenExchange | null
   after: OpenExchange | null
-  /** Tells the ledger that the session is alive, when that is due. */
+  /** Tells the ledger that the session is alive, when that is due; ends an exchange that has lasted too long. */
   refresh(now: number): void
+  /** One that lasts (a socket, a stream of events) is to end within that time; others end by themselves. */
+  leaveWithin(windowMs: number, now: number): void
   /** Ends the exchange; the worker's time is up. */
   abandon(): void
 }
@@ -35,11 +37,25 @@ export class OpenExchanges {
     exchange.before = null
     exchange.after = null
     this.#size--
-    if (this.#size === 0) this.#whenEmpty?.()
+    if (this.#size > 0) return
+    const callback = this.#whenEmpty
+    this.#whenEmpty = null
+    callback?.()
   }
 
   refresh(now: number): void {
-    for (let exchange = this.#first; exchange !== null; exchange = exchange.after) exchange.refresh(now)
+    for (let exchange = this.#first; exchange !== null;) {
+      const next: OpenExchange | null = exchange.after
+      exchange.refresh(now)
+      exchange = next
+    }
+  }
+
+  /** Lets the exchanges that last end one after the other within the window, so that not all come back at once. */
+  closeSpread(windowMs: number, now: number): void {
+    for (let exchange = this.#first; exchange !== null; exchange = exchange.after) {
+      exchange.leaveWithin(windowMs, now)
+    }
   }
 
   abandonAll(): void {

@@ -47,16 +47,18 @@ export function readHead(head: RequestHead): HeadReading {
   if (!methodPattern.test(head.method)) return { ok: false, error: 'method_not_implemented' }
   if (head.method === 'CONNECT') return { ok: false, error: 'method_not_implemented' }
   if (!targetPattern.test(head.target)) return { ok: false, error: 'bad_target' }
+  if (head.target === '*' && head.method !== 'OPTIONS') return { ok: false, error: 'bad_target' }
   let host = ''
+  let hosts = 0
   let length = ''
   let lengths = 0
   let codings = 0
   let coding = ''
   for (let i = 0; i < head.names.length; i++) {
     // A switch over a handful of names: the engine compares interned strings by identity.
-    switch (head.names[i]) {
+    switch (head.names[i] as string) {
       case 'host':
-        if (host !== '') return { ok: false, error: 'bad_host' }
+        hosts++
         host = head.values[i] ?? ''
         break
       case 'content-length':
@@ -75,7 +77,7 @@ export function readHead(head: RequestHead): HeadReading {
         return { ok: false, error: 'bad_request' }
     }
   }
-  if (!hostPattern.test(host)) return { ok: false, error: 'bad_host' }
+  if (hosts !== 1 || !hostPattern.test(host)) return { ok: false, error: 'bad_host' }
   if (codings > 0) {
     // RFC 9112 section 6.3: any length beside a transfer coding, or any coding but one `chunked`, is ambiguous.
     if (lengths > 0 || codings > 1 || coding !== 'chunked') return { ok: false, error: 'bad_framing' }

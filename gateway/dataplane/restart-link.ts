@@ -4,7 +4,8 @@ const parameter = 'amarre-session=new'
 
 /** The target with the parameter, for the link on a refusal page. */
 export function withRestart(target: string): string {
-  return target + (target.includes('?') ? '&' : '?') + parameter
+  const local = onThisHost(target)
+  return local + (local.includes('?') ? '&' : '?') + parameter
 }
 
 /** The target without the parameter when it asks for a new session; null when it does not. */
@@ -14,7 +15,11 @@ export function restartAskedBy(target: string): string | null {
   const parts = target.slice(at + 1).split('&')
   if (!parts.includes(parameter)) return null
   const rest = parts.filter((part) => part !== parameter).join('&')
-  // One leading slash only: `//host` would send the visitor elsewhere.
-  const path = target.slice(0, at).replace(/^\/+/, '/')
+  const path = onThisHost(target.slice(0, at))
   return rest === '' ? path : `${path}?${rest}`
+}
+
+/** One leading slash only: `//host` would send the visitor elsewhere, and to browsers a backslash is a slash. */
+function onThisHost(target: string): string {
+  return target.replace(/^[/\\]+/, '/')
 }

@@ -21,7 +21,8 @@ export interface ResponseFacts {
   readonly status: number
   readonly signal: string
   readonly cacheControl: string
-  readonly cdnCacheControl: string
+  /** Of CDN-Cache-Control and of Surrogate-Control. */
+  readonly cdnCacheControl: readonly string[]
   /** A `101` or an event stream: the exchange will be long. */
   readonly isHeld: boolean
 }
@@ -59,13 +60,15 @@ export function handout(input: HandoutInput): Handout {
   return token === null ? nothing : deliver(token, input)
 }
 
-/** `Amarre-Session: end`: the session is over and its token goes in the same response. */
+/** `Amarre-Session: end`: the session is over and its token goes in the same response, which no cache may share. */
 function farewell(input: HandoutInput): Handout {
   const { session, identity } = input
   if (session.kind === 'none' || (session.kind === 'birth' && identity.token === null)) return nothing
   const policy = input.release.site.session
   const lines = identity.isHeaderClient ? 'Amarre-Token: ' : clearCookieLines(policy, identity.isSecure)
-  return { lines, cacheControl: null, issued: null, ended: identity.token?.id ?? null }
+  const delivery = deliveryOf(input, true)
+  const cacheControl = delivery.kind === 'attach-private' ? delivery.cacheControl : null
+  return { lines, cacheControl, issued: null, ended: identity.token?.id ?? null }
 }
 
 function mayHandOut(input: HandoutInput): boolean {
@@ -103,7 +106,7 @@ function isForeignPostInClear(identity: RequestIdentity): boolean {
 
 /** The token that the visitor should have after this response; null when the one in hand will do. */
 function nextToken(input: HandoutInput): Omit<Token, 'keyId'> | null {
-  const { session, release, target, now, response } = input
+  const { session, release, now, response } = input
   const policy = release.site.session
   if (session.kind === 'birth') return compose(input, session.id, session.bornAt, response.isHeld)
   if (session.kind !== 'own') return null
@@ -112,21 +115,26 @@ function nextToken(input: HandoutInput): Omit<Token, 'keyId'> | null {
   const isOutdated =
     session.revives ||
     held !== token.held ||
-    token.targetTag !== target.tag ||
+    token.targetTag !== tagOf(input) ||
     token.keyId !== input.ring.signsWith ||
     token.issuer !== input.issuer
   if (!isOutdated && !isDueForReissue(token, policy, now)) return null
   return compose(input, token.id, token.bornAt, held)
 }
 
+/** With `affinity: release` a session lives on no target; else every other target would mean another token. */
+function tagOf({ release, target }: HandoutInput): number {
+  return release.site.session.affinity === 'target' ? target.tag : 0
+}
+
 function compose(input: HandoutInput, id: SessionId, bornAt: number, held: boolean): Omit<Token, 'keyId'> {
-  const { release, target, issuer, now } = input
+  const { release, issuer, now } = input
   const policy = release.site.session
   const until = held ? heldUntil(policy, bornAt) : promiseUntil(policy, bornAt, now)
   return {
     site: release.site.name,
     release: release.version,
-    targetTag: target.tag,
+    targetTag: tagOf(input),
     id,
     bornAt,
     issuedAt: now,
@@ -137,10 +145,12 @@ function compose(input: HandoutInput, id: SessionId, bornAt: number, held: boole
 }
 
 function deliver(token: Omit<Token, 'keyId'>, input: HandoutInput): Handout {
-  const delivery = deliveryOf(input)
+  const { session, release, now } = input
+  const isUrgent = session.kind === 'own' && isPastHalfIdle(session.verified.token, release.site.session, now)
+  const delivery = deliveryOf(input, isUrgent)
   if (delivery.kind === 'withhold') return nothing
   const text = signToken(token, input.ring)
-  const policy = input.release.site.session
+  const policy = release.site.session
   const lines = input.identity.isHeaderClient
     ? `Amarre-Token: ${text}`
     : setCookieLine(policy, input.identity.isSecure, text)
@@ -148,13 +158,11 @@ function deliver(token: Omit<Token, 'keyId'>, input: HandoutInput): Handout {
   return { lines, cacheControl, issued: token, ended: null }
 }
 
-function deliveryOf(input: HandoutInput): Delivery {
-  const { session, response, release, now } = input
-  const isUrgent = session.kind === 'own' && isPastHalfIdle(session.verified.token, release.site.session, now)
+function deliveryOf({ response }: HandoutInput, isUrgent: boolean): Delivery {
   return tokenDelivery({
     status: response.status,
     cacheControl: response.cacheControl.toLowerCase(),
-    cdnCacheControl: response.cdnCacheControl.toLowerCase(),
+    cdnCacheControl: response.cdnCacheControl.map((value) => value.toLowerCase()),
     isUrgent,
   })
 }

@@ -14,6 +14,10 @@ export class TargetPools {
     this.#limits = limits
   }
 
+  get limits(): UpstreamLimits {
+    return this.#limits
+  }
+
   of(target: TargetRoute): UpstreamPool {
     let pool = this.#pools.get(target.url)
     if (pool === undefined) {

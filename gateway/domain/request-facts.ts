@@ -48,11 +48,16 @@ export function isIdempotentMethod(method: string): boolean {
  * sends it, else a GET or HEAD that accepts HTML; for a client that carries its token in a header any safe request.
  */
 export function isNavigation(facts: RequestFacts): boolean {
-  if (!isSafeMethod(facts.method)) return false
+  if (!isSafeMethod(facts.method) || asksForUpgrade(facts)) return false
   if (facts.isHeaderClient) return true
   const destination = facts.header('sec-fetch-dest')
   if (destination !== '') return destination === 'document'
   return (facts.method === 'GET' || facts.method === 'HEAD') && facts.header('accept').includes('text/html')
+}
+
+/** A page that is already there opens a socket, whatever else the request accepts. */
+function asksForUpgrade(facts: RequestFacts): boolean {
+  return facts.header('upgrade').toLowerCase() === 'websocket'
 }
 
 /** A script, style sheet, image, font or the like, by `Sec-Fetch-Dest`. */

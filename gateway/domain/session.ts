@@ -93,9 +93,33 @@ export function isHonoured(token: Token, spans: readonly TimeSpan[], now: number
   return now < token.until || now < honouredUntil(token, spans)
 }
 
-/** Whether a grain has passed since the token was issued, and a new one would say anything new. */
+/**
+ * Until when a long exchange may stay on a release that has taken no births since `drainingSince`: until its session's
+ * maximum age, spans added; without a token (`bornAt` null) as long as any promise made before lasts.
+ */
+export function stayUntil(
+  policy: SessionPolicy,
+  spans: readonly TimeSpan[],
+  bornAt: number | null,
+  drainingSince: number,
+): number {
+  if (bornAt === null) return drainingSince + promiseSpanMs(policy)
+  const later = spans.filter((span) => bornAt < span.from + span.lengthMs)
+  return extendPromise(bornAt + policy.maxAgeMs, later)
+}
+
+/**
+ * Whether a grain has passed since the token was issued, and a new one would say anything new. Sooner where less than
+ * the idle time is left: the token is from a policy with a shorter one, and the grain of the present one comes too late.
+ */
 export function isDueForReissue(token: Token, policy: SessionPolicy, now: number): boolean {
-  if (token.held || now - token.issuedAt < grainMs(policy)) return false
+  if (token.held) return false
+  const isYoung = now - token.issuedAt < grainMs(policy)
+  if (
+    isYoung &&
+    token.until >= Math.min(now + policy.idleTimeoutMs, token.bornAt + policy.maxAgeMs, endOfTime)
+  )
+    return false
   return promiseUntil(policy, token.bornAt, now) !== token.until
 }
 

@@ -5,8 +5,8 @@ export interface DeliveryFacts {
   readonly status: number
   /** Values of all Cache-Control fields joined by commas, lower case; empty for none. */
   readonly cacheControl: string
-  /** Values of CDN-Cache-Control and Surrogate-Control, joined, lower case; empty for none. */
-  readonly cdnCacheControl: string
+  /** The value of CDN-Cache-Control and that of Surrogate-Control, lower case; empty ones count as none. */
+  readonly cdnCacheControl: readonly string[]
   /** The visitor has a token already and less than half of its idle time is left. */
   readonly isUrgent: boolean
 }
@@ -27,7 +27,7 @@ export function tokenDelivery(facts: DeliveryFacts): Delivery {
   if (facts.status === 304) return withhold
   const directives = directivesOf(facts.cacheControl)
   const isUnshared = directives.some((directive) => directive === 'private' || directive === 'no-store')
-  const isShared = directives.some(isSharing) || isSharedByCdn(facts.cdnCacheControl)
+  const isShared = directives.some(isSharing) || facts.cdnCacheControl.some(isSharedByCdn)
   if (isShared) return facts.isUrgent ? asPrivate(directives) : withhold
   return isUnshared ? attach : asPrivate(directives)
 }

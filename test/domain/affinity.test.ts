@@ -3,8 +3,19 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { decide, type Decision } from '../../gateway/domain/affinity.js'
-import type { ReleaseIndex, ReleaseVersion, SessionId, SiteName, TargetUrl } from '../../gateway/domain/ids.js'
-import { isNavigation, isSafeMethod, isSubResource, type RequestFacts } from '../../gateway/domain/request-facts.js'
+import type {
+  ReleaseIndex,
+  ReleaseVersion,
+  SessionId,
+  SiteName,
+  TargetUrl,
+} from '../../gateway/domain/ids.js'
+import {
+  isNavigation,
+  isSafeMethod,
+  isSubResource,
+  type RequestFacts,
+} from '../../gateway/domain/request-facts.js'
 import { buildRoutingTable, type SiteRoute } from '../../gateway/domain/routing-table.js'
 import {
   countedUntil,
@@ -51,7 +62,12 @@ interface SiteShape {
 }
 
 /** A site on which 1 drains and 2 accepts births, unless told otherwise. */
-function siteOf({ shares = { '1': 0, '2': 1 }, session = {}, spans = [], rolloutId = 'r' }: SiteShape = {}): SiteRoute {
+function siteOf({
+  shares = { '1': 0, '2': 1 },
+  session = {},
+  spans = [],
+  rolloutId = 'r',
+}: SiteShape = {}): SiteRoute {
   const releases = Object.entries(shares).map(([version, share], index) => ({
     index: index as ReleaseIndex,
     version: version as ReleaseVersion,
@@ -132,93 +148,155 @@ function told(decision: Decision): string {
 
 type Case = [rule: string, request: RequestShape, expected: string, site?: SiteShape]
 
-function decides(t: { equal(found: string, wanted: string, name: string): unknown }, cases: readonly Case[]): void {
-  for (const [rule, request, expected, site] of cases) t.equal(told(decide(facts(request), siteOf(site), now)), expected, rule)
+function decides(
+  t: { equal(found: string, wanted: string, name: string): unknown },
+  cases: readonly Case[],
+): void {
+  for (const [rule, request, expected, site] of cases)
+    t.equal(told(decide(facts(request), siteOf(site), now)), expected, rule)
 }
 
-t.test('rule 3: a token that is honoured and whose release serves goes there, whatever the request is', async (t) => {
-  decides(t, [
-    ['a navigation', { ...page, token: live }, 'stay 1'],
-    ['a fetch', { ...fetching, token: live }, 'stay 1'],
-    ['a script', { ...script, token: live }, 'stay 1'],
-    ['a form', { ...page, method: 'POST', token: live }, 'stay 1'],
-    ['a preflight', { method: 'OPTIONS', token: live }, 'stay 1'],
-    ['a stateless path', { path: '/robots.txt', token: live }, 'stay 1'],
-    ['while nothing accepts births', { ...page, token: live }, 'stay 1', { shares: { '1': 0 } }],
-    ['a held token', { ...page, token: tokenOf({ held: true }) }, 'stay 1'],
-    ['one millisecond before the promise ends: still honoured', { ...page, token: tokenOf({ until: now + 1 }) }, 'stay 1'],
-    ['at the end of the promise: no longer', { ...page, token: tokenOf({ until: now }) }, 'board 2 expired'],
-    [
-      'a span of no service after the issue does not count',
-      { ...page, token: tokenOf({ issuedAt: now - 40 * minute, until: now - 4 * minute }) },
-      'stay 1',
-      { spans: [{ from: now - 10 * minute, lengthMs: 5 * minute }] },
-    ],
-  ])
-})
+t.test(
+  'rule 3: a token that is honoured and whose release serves goes there, whatever the request is',
+  async (t) => {
+    decides(t, [
+      ['a navigation', { ...page, token: live }, 'stay 1'],
+      ['a fetch', { ...fetching, token: live }, 'stay 1'],
+      ['a script', { ...script, token: live }, 'stay 1'],
+      ['a form', { ...page, method: 'POST', token: live }, 'stay 1'],
+      ['a preflight', { method: 'OPTIONS', token: live }, 'stay 1'],
+      ['a stateless path', { path: '/robots.txt', token: live }, 'stay 1'],
+      ['while nothing accepts births', { ...page, token: live }, 'stay 1', { shares: { '1': 0 } }],
+      ['a held token', { ...page, token: tokenOf({ held: true }) }, 'stay 1'],
+      [
+        'one millisecond before the promise ends: still honoured',
+        { ...page, token: tokenOf({ until: now + 1 }) },
+        'stay 1',
+      ],
+      [
+        'at the end of the promise: no longer',
+        { ...page, token: tokenOf({ until: now }) },
+        'board 2 expired',
+      ],
+      [
+        'a span of no service after the issue does not count',
+        { ...page, token: tokenOf({ issuedAt: now - 40 * minute, until: now - 4 * minute }) },
+        'stay 1',
+        { spans: [{ from: now - 10 * minute, lengthMs: 5 * minute }] },
+      ],
+    ])
+  },
+)
 
-t.test('rule 4: an expired token is a birth at a navigation only, else its own release revives it', async (t) => {
-  decides(t, [
-    ['a navigation by Sec-Fetch-Dest', { ...page, token: expired }, 'board 2 expired'],
-    ['a navigation by Accept', { headers: { accept: 'text/html,*/*' }, token: expired }, 'board 2 expired'],
-    ['a HEAD by Accept', { method: 'HEAD', headers: { accept: 'text/html' }, token: expired }, 'board 2 expired'],
-    ['any safe request of a header client', { isHeaderClient: true, token: expired }, 'board 2 expired'],
-    ['a fetch', { ...fetching, token: expired }, 'revive 1'],
-    ['a frame', { ...dest('iframe'), token: expired }, 'revive 1'],
-    ['a script', { ...script, token: expired }, 'revive 1'],
-    ['a request that tells nothing', { token: expired }, 'revive 1'],
-    ['a form', { ...page, method: 'POST', token: expired }, 'revive 1'],
-    ['an unsafe request of a header client', { method: 'POST', isHeaderClient: true, token: expired }, 'revive 1'],
-    ['a preflight', { method: 'OPTIONS', token: expired }, 'revive 1'],
-    ['a stateless path', { path: '/robots.txt', token: expired }, 'revive 1'],
-    ['a held token past its age', { ...page, token: tokenOf({ held: true, until: now }) }, 'board 2 expired'],
-    ['a navigation while nothing accepts', { ...page, token: expired }, 'refuse no_release', { shares: { '1': 0 } }],
-  ])
-})
+t.test(
+  'rule 4: an expired token is a birth at a navigation only, else its own release revives it',
+  async (t) => {
+    decides(t, [
+      ['a navigation by Sec-Fetch-Dest', { ...page, token: expired }, 'board 2 expired'],
+      ['a navigation by Accept', { headers: { accept: 'text/html,*/*' }, token: expired }, 'board 2 expired'],
+      [
+        'a HEAD by Accept',
+        { method: 'HEAD', headers: { accept: 'text/html' }, token: expired },
+        'board 2 expired',
+      ],
+      ['any safe request of a header client', { isHeaderClient: true, token: expired }, 'board 2 expired'],
+      ['a fetch', { ...fetching, token: expired }, 'revive 1'],
+      ['a frame', { ...dest('iframe'), token: expired }, 'revive 1'],
+      ['a script', { ...script, token: expired }, 'revive 1'],
+      ['a request that tells nothing', { token: expired }, 'revive 1'],
+      ['a form', { ...page, method: 'POST', token: expired }, 'revive 1'],
+      [
+        'an unsafe request of a header client',
+        { method: 'POST', isHeaderClient: true, token: expired },
+        'revive 1',
+      ],
+      ['a preflight', { method: 'OPTIONS', token: expired }, 'revive 1'],
+      ['a stateless path', { path: '/robots.txt', token: expired }, 'revive 1'],
+      [
+        'a held token past its age',
+        { ...page, token: tokenOf({ held: true, until: now }) },
+        'board 2 expired',
+      ],
+      [
+        'a navigation while nothing accepts',
+        { ...page, token: expired },
+        'refuse no_release',
+        { shares: { '1': 0 } },
+      ],
+    ])
+  },
+)
 
-t.test('rule 4: a release that is gone follows onReleaseGone at a navigation, and is 503 for anything else', async (t) => {
-  const refuse: SiteShape = { session: { onReleaseGone: 'refuse' } }
-  const move: SiteShape = { session: { onReleaseGone: 'move' } }
-  decides(t, [
-    ['a navigation, restart', { ...page, token: gone }, 'board 2 restart'],
-    ['a navigation, refuse', { ...page, token: gone }, 'refuse release_gone', refuse],
-    ['a navigation, move: refused for now', { ...page, token: gone }, 'refuse release_gone', move],
-    ['a header client, restart', { isHeaderClient: true, token: gone }, 'board 2 restart'],
-    ['a held token holds only while its release serves', { ...page, token: tokenOf({ ...gone, held: true }) }, 'board 2 expired', refuse],
-    ['expired as well', { ...page, token: goneAndExpired }, 'board 2 expired', refuse],
-    ['restart with nowhere to go', { ...page, token: gone }, 'refuse no_release', { shares: { '1': 0 } }],
-    ['a fetch', { ...fetching, token: gone }, 'refuse release_gone'],
-    ['a script', { ...script, token: gone }, 'refuse release_gone'],
-    ['a form is never replayed into a birth', { ...page, method: 'POST', token: gone }, 'refuse release_gone'],
-    ['nor a preflight', { method: 'OPTIONS', token: gone }, 'refuse release_gone'],
-    ['a fetch, expired as well', { ...fetching, token: goneAndExpired }, 'refuse release_gone'],
-    ['a form of a header client', { method: 'DELETE', isHeaderClient: true, token: gone }, 'refuse release_gone'],
-  ])
-})
+t.test(
+  'rule 4: a release that is gone follows onReleaseGone at a navigation, and is 503 for anything else',
+  async (t) => {
+    const refuse: SiteShape = { session: { onReleaseGone: 'refuse' } }
+    const move: SiteShape = { session: { onReleaseGone: 'move' } }
+    decides(t, [
+      ['a navigation, restart', { ...page, token: gone }, 'board 2 restart'],
+      ['a navigation, refuse', { ...page, token: gone }, 'refuse release_gone', refuse],
+      ['a navigation, move: refused for now', { ...page, token: gone }, 'refuse release_gone', move],
+      ['a header client, restart', { isHeaderClient: true, token: gone }, 'board 2 restart'],
+      [
+        'a held token holds only while its release serves',
+        { ...page, token: tokenOf({ ...gone, held: true }) },
+        'board 2 expired',
+        refuse,
+      ],
+      ['expired as well', { ...page, token: goneAndExpired }, 'board 2 expired', refuse],
+      ['restart with nowhere to go', { ...page, token: gone }, 'refuse no_release', { shares: { '1': 0 } }],
+      ['a fetch', { ...fetching, token: gone }, 'refuse release_gone'],
+      ['a script', { ...script, token: gone }, 'refuse release_gone'],
+      [
+        'a form is never replayed into a birth',
+        { ...page, method: 'POST', token: gone },
+        'refuse release_gone',
+      ],
+      ['nor a preflight', { method: 'OPTIONS', token: gone }, 'refuse release_gone'],
+      ['a fetch, expired as well', { ...fetching, token: goneAndExpired }, 'refuse release_gone'],
+      [
+        'a form of a header client',
+        { method: 'DELETE', isHeaderClient: true, token: gone },
+        'refuse release_gone',
+      ],
+    ])
+  },
+)
 
-t.test('rule 4: a session that ended by signal is a birth at a navigation, and never revived by what is in flight', async (t) => {
-  const ended = { token: live, hasEnded: true }
-  decides(t, [
-    ['a navigation', { ...page, ...ended }, 'board 2 expired'],
-    ['a navigation where gone releases are refused', { ...page, ...ended, token: gone }, 'board 2 expired', { session: { onReleaseGone: 'refuse' } }],
-    ['a fetch', { ...fetching, ...ended }, 'trail 1'],
-    ['a form', { ...page, ...ended, method: 'POST' }, 'trail 1'],
-    ['a fetch, promise passed as well', { ...fetching, hasEnded: true, token: expired }, 'trail 1'],
-    ['a fetch, release gone as well', { ...fetching, hasEnded: true, token: gone }, 'refuse release_gone'],
-  ])
-})
+t.test(
+  'rule 4: a session that ended by signal is a birth at a navigation, and never revived by what is in flight',
+  async (t) => {
+    const ended = { token: live, hasEnded: true }
+    decides(t, [
+      ['a navigation', { ...page, ...ended }, 'board 2 expired'],
+      [
+        'a navigation where gone releases are refused',
+        { ...page, ...ended, token: gone },
+        'board 2 expired',
+        { session: { onReleaseGone: 'refuse' } },
+      ],
+      ['a fetch', { ...fetching, ...ended }, 'trail 1'],
+      ['a form', { ...page, ...ended, method: 'POST' }, 'trail 1'],
+      ['a fetch, promise passed as well', { ...fetching, hasEnded: true, token: expired }, 'trail 1'],
+      ['a fetch, release gone as well', { ...fetching, hasEnded: true, token: gone }, 'refuse release_gone'],
+    ])
+  },
+)
 
-t.test('rule 6: preflights, sub-resources and stateless paths without a token pass without a session', async (t) => {
-  decides(t, [
-    ['a preflight', { method: 'OPTIONS' }, 'pass 2'],
-    ['a script', script, 'pass 2'],
-    ['a font', dest('font'), 'pass 2'],
-    ['a worker', dest('worker'), 'pass 2'],
-    ['a stateless path', { ...page, path: '/robots.txt' }, 'pass 2'],
-    ['a path below a stateless prefix', { ...page, path: '/public/logo.svg' }, 'pass 2'],
-    ['while nothing accepts births', script, 'refuse no_release', { shares: { '1': 0 } }],
-  ])
-})
+t.test(
+  'rule 6: preflights, sub-resources and stateless paths without a token pass without a session',
+  async (t) => {
+    decides(t, [
+      ['a preflight', { method: 'OPTIONS' }, 'pass 2'],
+      ['a script', script, 'pass 2'],
+      ['a font', dest('font'), 'pass 2'],
+      ['a worker', dest('worker'), 'pass 2'],
+      ['a stateless path', { ...page, path: '/robots.txt' }, 'pass 2'],
+      ['a path below a stateless prefix', { ...page, path: '/public/logo.svg' }, 'pass 2'],
+      ['while nothing accepts births', script, 'refuse no_release', { shares: { '1': 0 } }],
+    ])
+  },
+)
 
 t.test('rule 7: everybody else is born on an accepting release', async (t) => {
   decides(t, [
@@ -239,12 +317,19 @@ t.test('the parallel first requests of one page land together; another rollout d
     const decision = decide(facts(request), siteOf({ shares: split, rolloutId }), now)
     return decision.kind === 'refuse' ? 'refused' : decision.release.version
   }
-  const visitor = (i: number): RequestShape => ({ clientAddress: `10.0.0.${i}`, headers: { 'user-agent': 'browser' } })
+  const visitor = (i: number): RequestShape => ({
+    clientAddress: `10.0.0.${i}`,
+    headers: { 'user-agent': 'browser' },
+  })
   const releases = new Set<string>()
   let dealtAnew = 0
   for (let i = 0; i < 64; i++) {
     const first = landing(visitor(i))
-    const script = { ...visitor(i), path: '/a.js', headers: { 'user-agent': 'browser', 'sec-fetch-dest': 'script' } }
+    const script = {
+      ...visitor(i),
+      path: '/a.js',
+      headers: { 'user-agent': 'browser', 'sec-fetch-dest': 'script' },
+    }
     const form = { ...visitor(i), method: 'POST', path: '/b' }
     t.same([landing(script), landing(form)], [first, first], `visitor ${i}`)
     if (landing(visitor(i), 'other') !== first) dealtAnew++
@@ -254,41 +339,50 @@ t.test('the parallel first requests of one page land together; another rollout d
   t.ok(dealtAnew > 8, `${dealtAnew} of 64 change sides`)
 })
 
-t.test('nothing but a navigation ever changes the release of a session, and an unsafe method never boards with a token', async (t) => {
-  const request = fc.record({
-    method: fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'),
-    path: fc.constantFrom('/', '/robots.txt', '/public/a'),
-    isHeaderClient: fc.boolean(),
-    hasEnded: fc.boolean(),
-    headers: fc.record({
-      'sec-fetch-dest': fc.constantFrom('', 'document', 'script', 'empty', 'iframe'),
-      accept: fc.constantFrom('', '*/*', 'text/html'),
-    }),
-    token: fc
-      .record({
-        release: fc.constantFrom('0', '1', '2').map((version) => version as ReleaseVersion),
-        until: fc.constantFrom(now - 1, now, now + 1),
-        held: fc.boolean(),
-      })
-      .map(tokenOf),
-  })
-  const site = fc.record({
-    shares: fc.constantFrom<Readonly<Record<string, number>>>({ '1': 0, '2': 1 }, { '1': 0, '2': 0 }, { '1': 0.5, '2': 0.5 }),
-    session: fc.record({ onReleaseGone: fc.constantFrom<SessionPolicy['onReleaseGone']>('move', 'restart', 'refuse') }),
-  })
-  fc.assert(
-    fc.property(request, site, (shape, siteShape) => {
-      const asked = facts(shape)
-      const decision = decide(asked, siteOf(siteShape), now)
-      if (decision.kind === 'refuse') return true
-      if (decision.kind === 'pass') return false
-      const stays = decision.release.version === shape.token.release && decision.kind !== 'board'
-      return stays || (isNavigation(asked) && isSafeMethod(asked.method) && decision.kind === 'board')
-    }),
-    { numRuns: 3000 },
-  )
-  t.pass()
-})
+t.test(
+  'nothing but a navigation ever changes the release of a session, and an unsafe method never boards with a token',
+  async (t) => {
+    const request = fc.record({
+      method: fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH'),
+      path: fc.constantFrom('/', '/robots.txt', '/public/a'),
+      isHeaderClient: fc.boolean(),
+      hasEnded: fc.boolean(),
+      headers: fc.record({
+        'sec-fetch-dest': fc.constantFrom('', 'document', 'script', 'empty', 'iframe'),
+        accept: fc.constantFrom('', '*/*', 'text/html'),
+      }),
+      token: fc
+        .record({
+          release: fc.constantFrom('0', '1', '2').map((version) => version as ReleaseVersion),
+          until: fc.constantFrom(now - 1, now, now + 1),
+          held: fc.boolean(),
+        })
+        .map(tokenOf),
+    })
+    const site = fc.record({
+      shares: fc.constantFrom<Readonly<Record<string, number>>>(
+        { '1': 0, '2': 1 },
+        { '1': 0, '2': 0 },
+        { '1': 0.5, '2': 0.5 },
+      ),
+      session: fc.record({
+        onReleaseGone: fc.constantFrom<SessionPolicy['onReleaseGone']>('move', 'restart', 'refuse'),
+      }),
+    })
+    fc.assert(
+      fc.property(request, site, (shape, siteShape) => {
+        const asked = facts(shape)
+        const decision = decide(asked, siteOf(siteShape), now)
+        if (decision.kind === 'refuse') return true
+        if (decision.kind === 'pass') return false
+        const stays = decision.release.version === shape.token.release && decision.kind !== 'board'
+        return stays || (isNavigation(asked) && isSafeMethod(asked.method) && decision.kind === 'board')
+      }),
+      { numRuns: 3000 },
+    )
+    t.pass()
+  },
+)
 
 t.test('what a request is: safe, a navigation, a sub-resource', async (t) => {
   t.same(['GET', 'HEAD', 'OPTIONS', 'TRACE'].map(isSafeMethod), [true, true, true, true])
@@ -323,7 +417,11 @@ t.test('a promise is idle time and one grain from its issue, never past birth an
   const bornAt = now - policy.maxAgeMs + minute
   t.equal(promiseUntil(policy, bornAt, now), now + minute, 'cut at the maximum age')
   t.equal(heldUntil(policy, bornAt), now + minute)
-  t.equal(promiseUntil({ ...policy, idleTimeoutMs: 1 }, now, now), now + 2, 'a fraction of a millisecond is given, not taken')
+  t.equal(
+    promiseUntil({ ...policy, idleTimeoutMs: 1 }, now, now),
+    now + 2,
+    'a fraction of a millisecond is given, not taken',
+  )
 })
 
 t.test('never: without an idle time only the age ends a session, without an age only idling', async (t) => {
@@ -343,24 +441,35 @@ const policies = fc.record({
   age: fc.integer({ min: 1, max: 1e10 }),
 })
 
-t.test('whatever the policy, a promise lies ahead, fits its six bytes and never passes birth and age', async (t) => {
-  fc.assert(
-    fc.property(policies, fc.nat(1e9), ({ idle, age }, aged) => {
-      const chosen = { ...policy, idleTimeoutMs: idle, maxAgeMs: age }
-      const until = promiseUntil(chosen, now - aged, now)
-      const isBounded = until <= now - aged + age && until <= endOfTime && Number.isInteger(until)
-      return isBounded && (aged >= age || until > now) && until - now <= Math.ceil(promiseSpanMs(chosen))
-    }),
-  )
-  t.pass()
-})
+t.test(
+  'whatever the policy, a promise lies ahead, fits its six bytes and never passes birth and age',
+  async (t) => {
+    fc.assert(
+      fc.property(policies, fc.nat(1e9), ({ idle, age }, aged) => {
+        const chosen = { ...policy, idleTimeoutMs: idle, maxAgeMs: age }
+        const until = promiseUntil(chosen, now - aged, now)
+        const isBounded = until <= now - aged + age && until <= endOfTime && Number.isInteger(until)
+        return isBounded && (aged >= age || until > now) && until - now <= Math.ceil(promiseSpanMs(chosen))
+      }),
+    )
+    t.pass()
+  },
+)
 
 t.test('a token slides when a grain has passed, and not before', async (t) => {
   const token = tokenOf({ bornAt: now, issuedAt: now, until: promiseUntil(policy, now, now) })
   t.equal(isDueForReissue(token, policy, now + 4 * minute - 1), false)
   t.equal(isDueForReissue(token, policy, now + 4 * minute), true)
-  t.equal(isDueForReissue({ ...token, held: true }, policy, now + 30 * minute), false, 'a held one has all it can get')
-  const old = tokenOf({ bornAt: now - policy.maxAgeMs + minute, issuedAt: now - 10 * minute, until: now + minute })
+  t.equal(
+    isDueForReissue({ ...token, held: true }, policy, now + 30 * minute),
+    false,
+    'a held one has all it can get',
+  )
+  const old = tokenOf({
+    bornAt: now - policy.maxAgeMs + minute,
+    issuedAt: now - 10 * minute,
+    until: now + minute,
+  })
   t.equal(isDueForReissue(old, policy, now), false, 'at the maximum age there is nothing more to give')
 })
 
@@ -373,7 +482,11 @@ t.test('less than half the idle time left is urgent', async (t) => {
 t.test('an idle time that grows never costs an active visitor his session', async (t) => {
   const token = tokenOf({ bornAt: now, issuedAt: now, until: promiseUntil(policy, now, now) })
   const longer = { ...policy, idleTimeoutMs: 32 * 60 * minute }
-  t.equal(isDueForReissue(token, longer, now + minute), true, 'the grain of the new policy would come too late')
+  t.equal(
+    isDueForReissue(token, longer, now + minute),
+    true,
+    'the grain of the new policy would come too late',
+  )
   const never = { ...policy, idleTimeoutMs: Infinity }
   t.equal(isDueForReissue(token, never, now + minute), true, 'as it would never come without an idle time')
   const shorter = { ...policy, idleTimeoutMs: 8 * minute }
@@ -382,22 +495,25 @@ t.test('an idle time that grows never costs an active visitor his session', asyn
   t.equal(isHonoured(token, [], now + 36 * minute - 1), true, 'but what was promised is honoured')
 })
 
-t.test('however the policy changes, after a response to a live session a whole idle time is ahead', async (t) => {
-  fc.assert(
-    fc.property(policies, policies, fc.nat(1e9), fc.nat(1e9), (before, after, sinceBirth, sinceIssue) => {
-      const bornAt = now - sinceBirth - sinceIssue
-      const issuedAt = now - sinceIssue
-      const first = { ...policy, idleTimeoutMs: before.idle, maxAgeMs: before.age }
-      const second = { ...policy, idleTimeoutMs: after.idle, maxAgeMs: after.age }
-      const token = tokenOf({ bornAt, issuedAt, until: promiseUntil(first, bornAt, issuedAt) })
-      if (!isHonoured(token, [], now)) return true
-      const renewed = isDueForReissue(token, second, now) ? promiseUntil(second, bornAt, now) : token.until
-      return renewed >= Math.min(now + after.idle, bornAt + after.age, endOfTime)
-    }),
-    { numRuns: 2000 },
-  )
-  t.pass()
-})
+t.test(
+  'however the policy changes, after a response to a live session a whole idle time is ahead',
+  async (t) => {
+    fc.assert(
+      fc.property(policies, policies, fc.nat(1e9), fc.nat(1e9), (before, after, sinceBirth, sinceIssue) => {
+        const bornAt = now - sinceBirth - sinceIssue
+        const issuedAt = now - sinceIssue
+        const first = { ...policy, idleTimeoutMs: before.idle, maxAgeMs: before.age }
+        const second = { ...policy, idleTimeoutMs: after.idle, maxAgeMs: after.age }
+        const token = tokenOf({ bornAt, issuedAt, until: promiseUntil(first, bornAt, issuedAt) })
+        if (!isHonoured(token, [], now)) return true
+        const renewed = isDueForReissue(token, second, now) ? promiseUntil(second, bornAt, now) : token.until
+        return renewed >= Math.min(now + after.idle, bornAt + after.age, endOfTime)
+      }),
+      { numRuns: 2000 },
+    )
+    t.pass()
+  },
+)
 
 t.test('a span is added to promises that were alive when it began, one after the other', async (t) => {
   const span = { from: now, lengthMs: 1000 }
@@ -414,7 +530,11 @@ t.test('a token gets the spans that came after it was handed out, and none befor
   const span = { from: now, lengthMs: 1000 }
   const token = (issuedAt: number) => tokenOf({ issuedAt, until: now + 5000 })
   t.equal(honouredUntil(token(now - 1), [span]), now + 6000)
-  t.equal(honouredUntil(token(now + 999), [span]), now + 6000, 'issued within it: its worker did not know yet')
+  t.equal(
+    honouredUntil(token(now + 999), [span]),
+    now + 6000,
+    'issued within it: its worker did not know yet',
+  )
   t.equal(honouredUntil(token(now + 1000), [span]), now + 5000, 'issued at its end')
   t.equal(honouredUntil(token(now - 1), []), now + 5000)
   t.equal(isHonoured(token(now - 1), [span], now + 5999), true)
@@ -430,24 +550,50 @@ t.test('a token never enters a shared cache', async (t) => {
     ['no-cache says neither', { cacheControl: 'no-cache' }, 'no-cache, private'],
     ['private', { cacheControl: 'private, max-age=60' }, 'attach'],
     ['no-store', { cacheControl: 'no-store' }, 'attach'],
-    ['private for some fields only says neither', { cacheControl: 'private="x-a, x-b"' }, 'private="x-a, x-b", private'],
+    [
+      'private for some fields only says neither',
+      { cacheControl: 'private="x-a, x-b"' },
+      'private="x-a, x-b", private',
+    ],
     ['public', { cacheControl: 'public, max-age=60' }, 'withhold'],
     ['s-maxage', { cacheControl: 'max-age=0,s-maxage=60' }, 'withhold'],
     ['public beside private: sharing wins', { cacheControl: 'private, public' }, 'withhold'],
     ['a CDN field', { cdnCacheControl: ['max-age=60'] }, 'withhold'],
     ['a CDN field beside private', { cacheControl: 'private', cdnCacheControl: ['max-age=60'] }, 'withhold'],
     ['a CDN field that forbids', { cdnCacheControl: ['no-store'] }, 'private'],
-    ['a CDN field that forbids beside private', { cacheControl: 'private', cdnCacheControl: ['private'] }, 'attach'],
-    ['one CDN field that forbids, another that shares', { cdnCacheControl: ['no-store', 'max-age=60'] }, 'withhold'],
+    [
+      'a CDN field that forbids beside private',
+      { cacheControl: 'private', cdnCacheControl: ['private'] },
+      'attach',
+    ],
+    [
+      'one CDN field that forbids, another that shares',
+      { cdnCacheControl: ['no-store', 'max-age=60'] },
+      'withhold',
+    ],
     ['a 304', { status: 304, cacheControl: 'private' }, 'withhold'],
     ['a 304 in need', { status: 304, isUrgent: true }, 'withhold'],
     ['public in need', { cacheControl: 'public, max-age=60', isUrgent: true }, 'max-age=60, private'],
-    ['s-maxage in need', { cacheControl: 's-maxage=9, max-age=1, proxy-revalidate', isUrgent: true }, 'max-age=1, private'],
-    ['a CDN field in need', { cacheControl: 'private', cdnCacheControl: ['max-age=60'], isUrgent: true }, 'private'],
+    [
+      's-maxage in need',
+      { cacheControl: 's-maxage=9, max-age=1, proxy-revalidate', isUrgent: true },
+      'max-age=1, private',
+    ],
+    [
+      'a CDN field in need',
+      { cacheControl: 'private', cdnCacheControl: ['max-age=60'], isUrgent: true },
+      'private',
+    ],
     ['an error page', { status: 500 }, 'private'],
   ]
   for (const [name, changes, expected] of cases) {
-    const facts: DeliveryFacts = { status: 200, cacheControl: '', cdnCacheControl: [], isUrgent: false, ...changes }
+    const facts: DeliveryFacts = {
+      status: 200,
+      cacheControl: '',
+      cdnCacheControl: [],
+      isUrgent: false,
+      ...changes,
+    }
     const delivery = tokenDelivery(facts)
     t.equal(delivery.kind === 'attach-private' ? delivery.cacheControl : delivery.kind, expected, name)
   }

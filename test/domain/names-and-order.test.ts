@@ -17,7 +17,13 @@ import { nextAttempt, type FailedAttempt } from '../../gateway/domain/retry.js'
 import type { ReleaseRoute, TargetRoute } from '../../gateway/domain/routing-table.js'
 import type { Token } from '../../gateway/domain/session.js'
 import type { HealthPolicy } from '../../gateway/domain/site-policy.js'
-import { isDead, isUsable, newHealth, observe, type TargetHealth } from '../../gateway/domain/target-health.js'
+import {
+  isDead,
+  isUsable,
+  newHealth,
+  observe,
+  type TargetHealth,
+} from '../../gateway/domain/target-health.js'
 import { canServe, compareVersions, type Compatibility } from '../../gateway/domain/version-order.js'
 
 function version(text: string): ReleaseVersion {
@@ -30,9 +36,11 @@ function version(text: string): ReleaseVersion {
 
 t.test('each kind of name has one parser, which refuses whatever is not one', async (t) => {
   for (const text of ['shop', 'a', '0', 'a-b-1', 'x'.repeat(63)]) t.equal(parseSiteName(text), text)
-  for (const text of ['', '-a', 'Shop', 'a_b', 'a.b', 'x'.repeat(64), 'a\n']) t.equal(parseSiteName(text), null, text)
+  for (const text of ['', '-a', 'Shop', 'a_b', 'a.b', 'x'.repeat(64), 'a\n'])
+    t.equal(parseSiteName(text), null, text)
 
-  for (const text of ['1', '2.10', 'v1.0.0-rc.1+build_2', 'A', 'x'.repeat(64)]) t.equal(parseReleaseVersion(text), text)
+  for (const text of ['1', '2.10', 'v1.0.0-rc.1+build_2', 'A', 'x'.repeat(64)])
+    t.equal(parseReleaseVersion(text), text)
   for (const text of ['', '.1', '-1', '1/2', '1 2', 'x'.repeat(65), '1\n', 'é']) {
     t.equal(parseReleaseVersion(text), null, text)
   }
@@ -109,37 +117,43 @@ t.test('a leading v says nothing, and equal values in other words still have an 
   t.ok(compareVersions(version('vacuum'), version('1')) > 0, 'a v that no digit follows is a letter')
 })
 
-const anyVersion = fc
-  .stringMatching(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,7}$/)
-  .map(version)
-  // Few distinct characters meet in ties far more often.
+const anyVersion = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,7}$/).map(version)
+// Few distinct characters meet in ties far more often.
 const likelyTies = fc.stringMatching(/^[01va][01va.-]{0,5}$/).map(version)
 const versions = fc.oneof(anyVersion, likelyTies)
 
-t.test('the order of versions is total: antisymmetric, transitive, and 0 for the same text only', async (t) => {
-  fc.assert(
-    fc.property(versions, versions, (a, b) => {
-      const [there, back] = [Math.sign(compareVersions(a, b)), Math.sign(compareVersions(b, a))]
-      return there === -back + 0 && (there === 0) === (a === b)
-    }),
-    { numRuns: 2000 },
-  )
-  fc.assert(
-    fc.property(versions, versions, versions, (a, b, c) => {
-      const [first, second, third] = [a, b, c].sort(compareVersions)
-      return first !== undefined && second !== undefined && third !== undefined && compareVersions(first, third) <= 0
-    }),
-    { numRuns: 2000 },
-  )
-  fc.assert(
-    fc.property(versions, versions, versions, (a, b, c) => {
-      const isChain = compareVersions(a, b) <= 0 && compareVersions(b, c) <= 0
-      return !isChain || compareVersions(a, c) <= 0
-    }),
-    { numRuns: 2000 },
-  )
-  t.pass()
-})
+t.test(
+  'the order of versions is total: antisymmetric, transitive, and 0 for the same text only',
+  async (t) => {
+    fc.assert(
+      fc.property(versions, versions, (a, b) => {
+        const [there, back] = [Math.sign(compareVersions(a, b)), Math.sign(compareVersions(b, a))]
+        return there === -back + 0 && (there === 0) === (a === b)
+      }),
+      { numRuns: 2000 },
+    )
+    fc.assert(
+      fc.property(versions, versions, versions, (a, b, c) => {
+        const [first, second, third] = [a, b, c].sort(compareVersions)
+        return (
+          first !== undefined &&
+          second !== undefined &&
+          third !== undefined &&
+          compareVersions(first, third) <= 0
+        )
+      }),
+      { numRuns: 2000 },
+    )
+    fc.assert(
+      fc.property(versions, versions, versions, (a, b, c) => {
+        const isChain = compareVersions(a, b) <= 0 && compareVersions(b, c) <= 0
+        return !isChain || compareVersions(a, c) <= 0
+      }),
+      { numRuns: 2000 },
+    )
+    t.pass()
+  },
+)
 
 t.test('a session moves only forwards from compatibleFrom, or backwards down to rollbackTo', async (t) => {
   const of = (own: string, from: string | null = null, to: string | null = null): Compatibility => ({
@@ -168,8 +182,17 @@ t.test('a session moves only forwards from compatibleFrom, or backwards down to 
 
 t.test('a path pattern is an exact path or a prefix that ends in /*', async (t) => {
   const set = new PathSet(['/robots.txt', '/public/*'])
-  for (const path of ['/robots.txt', '/public/', '/public/a', '/public/a/b']) t.equal(set.has(path), true, path)
-  for (const path of ['/', '/robots.txt/', '/Robots.txt', '/public', '/publicity', '/a/public/b', '/x/../robots.txt']) {
+  for (const path of ['/robots.txt', '/public/', '/public/a', '/public/a/b'])
+    t.equal(set.has(path), true, path)
+  for (const path of [
+    '/',
+    '/robots.txt/',
+    '/Robots.txt',
+    '/public',
+    '/publicity',
+    '/a/public/b',
+    '/x/../robots.txt',
+  ]) {
     t.equal(set.has(path), false, path)
   }
   t.equal(new PathSet(['/*']).has('/anything'), true)
@@ -235,7 +258,10 @@ function target(tag: number, isHealthy = true): TargetRoute {
 }
 
 /** A release as balancing sees it. */
-function releaseOf(targets: TargetRoute[], policy: { affinity?: string; onTargetGone?: string } = {}): ReleaseRoute {
+function releaseOf(
+  targets: TargetRoute[],
+  policy: { affinity?: string; onTargetGone?: string } = {},
+): ReleaseRoute {
   const healthy = targets.filter((each) => each.isHealthy)
   return {
     site: { session: { affinity: 'target', onTargetGone: 'other', ...policy } },
@@ -247,7 +273,10 @@ function releaseOf(targets: TargetRoute[], policy: { affinity?: string; onTarget
 }
 
 const tokenFor = (targetTag: number): Token => ({ targetTag }) as Token
-const points = (...values: number[]) => () => values.shift() ?? 0
+const points =
+  (...values: number[]) =>
+  () =>
+    values.shift() ?? 0
 const idle = () => 0
 
 t.test('of two targets taken at random the less busy one serves, the first of equals', async (t) => {
@@ -258,23 +287,35 @@ t.test('of two targets taken at random the less busy one serves, the first of eq
   t.equal(freeTarget(release, { loadOf: load(a), random: points(0.99, 0) }), b)
   t.equal(freeTarget(release, { loadOf: idle, random: points(0.99, 0) }), b)
   t.equal(freeTarget(release, { loadOf: idle, random: points(0, 0.99) }), a)
-  t.equal(freeTarget(releaseOf([target(1, false), b]), { loadOf: idle, random: points(0, 0) }), b, 'healthy ones only')
+  t.equal(
+    freeTarget(releaseOf([target(1, false), b]), { loadOf: idle, random: points(0, 0) }),
+    b,
+    'healthy ones only',
+  )
   t.equal(freeTarget(releaseOf([]), { loadOf: idle, random: points(0, 0) }), null)
 })
 
-t.test('a session stays on its target, leaves it as onTargetGone says, and tries a sick one for want of a better', async (t) => {
-  const [one, two, sick] = [target(1), target(2), target(3, false)]
-  const chosen = (targets: TargetRoute[], tag: number, policy = {}, point = 0.99): number | null =>
-    sessionTarget(releaseOf(targets, policy), tokenFor(tag), { loadOf: idle, random: () => point })?.tag ?? null
-  t.equal(chosen([one, two], 1), 1, 'its own')
-  t.equal(chosen([one, two], 1, { affinity: 'release' }), 2, 'any, where only the release counts')
-  t.equal(chosen([one, two], 0), 2, 'any, where it has none yet')
-  t.equal(chosen([one, sick], 3), 1, 'unhealthy: another')
-  t.equal(chosen([one, sick], 3, { onTargetGone: 'refuse' }), 3, 'unhealthy, may not leave: tried all the same')
-  t.equal(chosen([sick, target(4, false)], 3, {}, 0.99), 3, 'all unhealthy: its own')
-  t.equal(chosen([one, two], 9), 2, 'gone: another')
-  t.equal(chosen([one, two], 9, { onTargetGone: 'refuse' }), null, 'gone, may not leave: none')
-})
+t.test(
+  'a session stays on its target, leaves it as onTargetGone says, and tries a sick one for want of a better',
+  async (t) => {
+    const [one, two, sick] = [target(1), target(2), target(3, false)]
+    const chosen = (targets: TargetRoute[], tag: number, policy = {}, point = 0.99): number | null =>
+      sessionTarget(releaseOf(targets, policy), tokenFor(tag), { loadOf: idle, random: () => point })?.tag ??
+      null
+    t.equal(chosen([one, two], 1), 1, 'its own')
+    t.equal(chosen([one, two], 1, { affinity: 'release' }), 2, 'any, where only the release counts')
+    t.equal(chosen([one, two], 0), 2, 'any, where it has none yet')
+    t.equal(chosen([one, sick], 3), 1, 'unhealthy: another')
+    t.equal(
+      chosen([one, sick], 3, { onTargetGone: 'refuse' }),
+      3,
+      'unhealthy, may not leave: tried all the same',
+    )
+    t.equal(chosen([sick, target(4, false)], 3, {}, 0.99), 3, 'all unhealthy: its own')
+    t.equal(chosen([one, two], 9), 2, 'gone: another')
+    t.equal(chosen([one, two], 9, { onTargetGone: 'refuse' }), null, 'gone, may not leave: none')
+  },
+)
 
 // -- attempts and errors --------------------------------------------------------------------------------------------------
 

@@ -49,7 +49,13 @@ function siteSpec(name: string, hosts: string[], releases: ReleaseSpec[] = []): 
 }
 
 function tableOf(...sites: SiteSpec[]): RoutingTable {
-  return buildRoutingTable({ generation: 7, issuer: '00'.repeat(8), spans: [], futureToleranceMs: 300_000, sites })
+  return buildRoutingTable({
+    generation: 7,
+    issuer: '00'.repeat(8),
+    spans: [],
+    futureToleranceMs: 300_000,
+    sites,
+  })
 }
 
 function siteOf(...releases: ReleaseSpec[]) {
@@ -58,39 +64,49 @@ function siteOf(...releases: ReleaseSpec[]) {
   return site
 }
 
-t.test('an exact host goes before a wildcard, the longer wildcard before the shorter, any host last', async (t) => {
-  const table = tableOf(
-    siteSpec('any', ['*']),
-    siteSpec('wide', ['*.example.com']),
-    siteSpec('deep', ['*.shop.example.com']),
-    siteSpec('exact', ['www.example.com', 'example.com']),
-  )
-  const cases: Readonly<Record<string, string>> = {
-    'www.example.com': 'exact',
-    'example.com': 'exact',
-    'a.example.com': 'wide',
-    'a.b.example.com': 'wide',
-    'shop.example.com': 'wide',
-    'a.shop.example.com': 'deep',
-    'badexample.com': 'any',
-    'example.com.evil': 'any',
-    '10.0.0.1': 'any',
-  }
-  for (const [host, name] of Object.entries(cases)) t.equal(table.siteOf(host)?.name, name, host)
-  t.equal(table.siteNamed('deep' as SiteName)?.name, 'deep')
-  t.equal(table.siteNamed('none' as SiteName), null)
-})
+t.test(
+  'an exact host goes before a wildcard, the longer wildcard before the shorter, any host last',
+  async (t) => {
+    const table = tableOf(
+      siteSpec('any', ['*']),
+      siteSpec('wide', ['*.example.com']),
+      siteSpec('deep', ['*.shop.example.com']),
+      siteSpec('exact', ['www.example.com', 'example.com']),
+    )
+    const cases: Readonly<Record<string, string>> = {
+      'www.example.com': 'exact',
+      'example.com': 'exact',
+      'a.example.com': 'wide',
+      'a.b.example.com': 'wide',
+      'shop.example.com': 'wide',
+      'a.shop.example.com': 'deep',
+      'badexample.com': 'any',
+      'example.com.evil': 'any',
+      '10.0.0.1': 'any',
+    }
+    for (const [host, name] of Object.entries(cases)) t.equal(table.siteOf(host)?.name, name, host)
+    t.equal(table.siteNamed('deep' as SiteName)?.name, 'deep')
+    t.equal(table.siteNamed('none' as SiteName), null)
+  },
+)
 
-t.test('without a site for any host an unknown one is unknown, and *.example.com is not example.com', async (t) => {
-  const table = tableOf(siteSpec('wide', ['*.example.com']))
-  t.equal(table.siteOf('other.org'), null)
-  t.equal(table.siteOf('example.com'), null)
-  t.equal(tableOf().siteOf('x'), null)
-})
+t.test(
+  'without a site for any host an unknown one is unknown, and *.example.com is not example.com',
+  async (t) => {
+    const table = tableOf(siteSpec('wide', ['*.example.com']))
+    t.equal(table.siteOf('other.org'), null)
+    t.equal(table.siteOf('example.com'), null)
+    t.equal(tableOf().siteOf('x'), null)
+  },
+)
 
 t.test('of two sites with one host the first has it, of every kind of host', async (t) => {
   for (const host of ['a.example.com', '*.example.com', '*']) {
-    t.equal(tableOf(siteSpec('one', [host]), siteSpec('two', [host])).siteOf('a.example.com')?.name, 'one', host)
+    t.equal(
+      tableOf(siteSpec('one', [host]), siteSpec('two', [host])).siteOf('a.example.com')?.name,
+      'one',
+      host,
+    )
   }
 })
 
@@ -135,7 +151,11 @@ t.test('in a split births go to healthy releases, and to all of them where none 
   for (const hash of [0, 2 ** 32 - 1]) t.equal(half.accepting(hash)?.version, 'b')
   const none = siteOf(releaseSpec('a', 0.5, [false]), releaseSpec('b', 0.5, [false]))
   t.same([none.accepting(0)?.version, none.accepting(2 ** 32 - 1)?.version], ['a', 'b'])
-  t.equal(siteOf(releaseSpec('a', 1, [false])).accepting(0)?.version, 'a', 'a single one is tried all the same')
+  t.equal(
+    siteOf(releaseSpec('a', 1, [false])).accepting(0)?.version,
+    'a',
+    'a single one is tried all the same',
+  )
 })
 
 t.test('whatever the shares and hash, an accepting release is found where there is one', async (t) => {
@@ -175,7 +195,12 @@ t.test('where no target is healthy all are usable', async (t) => {
 
 // -- what the control plane publishes ---------------------------------------------------------------------------------------
 
-function addRelease(register: SiteRegister, siteName: string, version: string, state: ReleaseState['name']): void {
+function addRelease(
+  register: SiteRegister,
+  siteName: string,
+  version: string,
+  state: ReleaseState['name'],
+): void {
   const site = register.site(siteName as SiteName)
   if (site === null) throw new Error('no site')
   const registration = {
@@ -192,7 +217,13 @@ function addRelease(register: SiteRegister, siteName: string, version: string, s
 }
 
 function policyOf(name: string, hosts: string[]): SitePolicy {
-  return { site: name as SiteName, hosts, order: 'version', session, stateless: ['/x'] } as unknown as SitePolicy
+  return {
+    site: name as SiteName,
+    hosts,
+    order: 'version',
+    session,
+    stateless: ['/x'],
+  } as unknown as SitePolicy
 }
 
 t.test('a table has every release that serves, newest first; only the active one gets births', async (t) => {
@@ -236,13 +267,18 @@ t.test('a removed site that still drains gives its host to its successor', async
   const sites = composeSites(register.sites, { healthOf: () => null, isLeaving: () => false })
   const table = tableOf(...sites)
   t.equal(table.siteOf('shop.example.com')?.name, 'new')
-  t.equal(table.siteNamed('old' as SiteName)?.release('1' as ReleaseVersion)?.version, '1', 'and goes on being there')
+  t.equal(
+    table.siteNamed('old' as SiteName)?.release('1' as ReleaseVersion)?.version,
+    '1',
+    'and goes on being there',
+  )
 })
 
 t.test('the rollout id changes with the active release, so that an old hash decides nothing', async (t) => {
   const register = new SiteRegister()
   const site = register.addSite(policyOf('shop', ['*']), 'site.yaml')
-  const rolloutId = () => composeSites(register.sites, { healthOf: () => null, isLeaving: () => false })[0]?.rolloutId
+  const rolloutId = () =>
+    composeSites(register.sites, { healthOf: () => null, isLeaving: () => false })[0]?.rolloutId
   t.equal(rolloutId(), '')
   addRelease(register, 'shop', '1', 'active')
   t.equal(rolloutId(), '1')

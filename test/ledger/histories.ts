@@ -1,6 +1,6 @@
 // Random histories of a ledger: each step is applied to the real ledger and to the model, and both are compared.
 import fc from 'fast-check'
-import { SessionLedger } from '../../gateway/controlplane/session-ledger.js'
+import type { SessionLedger } from '../../gateway/controlplane/session-ledger.js'
 import { batchOf, isNever, release, sessionId } from './batches.js'
 import type { LedgerModel, ModelRow } from './model.js'
 

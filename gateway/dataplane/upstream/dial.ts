@@ -53,8 +53,21 @@ export function dial(address: Address, reader: Reader): Socket {
   return connect({ host: address.host, port: address.port, noDelay: true, onread, ...sizes })
 }
 
-/** Trusts what Node trusts, the certificates in NODE_EXTRA_CA_CERTS included. An address has no name to indicate. */
+/** Begins to connect; the socket is read as a stream, by whoever owns it. */
+export function dialStream(address: Address): Socket {
+  if (address.kind === 'https') return openTls(address.host, address.port)
+  if (address.kind === 'unix') return connect({ path: address.path })
+  return connect({ host: address.host, port: address.port, noDelay: true })
+}
+
 function dialTls(host: string, port: number, reader: Reader): Socket {
+  const socket = openTls(host, port)
+  socket.on('data', (chunk: Buffer) => reader.receive(chunk, chunk.length))
+  return socket
+}
+
+/** Trusts what Node trusts, the certificates in NODE_EXTRA_CA_CERTS included. An address has no name to indicate. */
+function openTls(host: string, port: number): Socket {
   const name = isIP(host) === 0 ? { servername: host } : {}
   const sizes = { writableHighWaterMark: writeBufferBytes }
   const socket = connectTls({
@@ -66,7 +79,6 @@ function dialTls(host: string, port: number, reader: Reader): Socket {
     rejectUnauthorized: true,
   })
   socket.setNoDelay(true)
-  socket.on('data', (chunk: Buffer) => reader.receive(chunk, chunk.length))
   return socket
 }
 

@@ -2,7 +2,7 @@
 // or sessions.
 import type { TargetUrl } from '../../domain/ids.js'
 import type { SocketEnd } from '../socket-end.js'
-import { FieldNames } from './field-names.js'
+import type { FieldNames } from './field-names.js'
 import { incomplete, malformed, ParsedHead } from './response-head.js'
 import type { ResponseHead, UpstreamCall, UpstreamHandler } from './upstream.js'
 
@@ -29,11 +29,11 @@ export type ConnectSocket = (request: SocketRequest, handler: SocketHandler) => 
 export function composeHead(
   status: number,
   fields: readonly (readonly [name: string, value: string])[],
-  knownFields: readonly string[],
+  names: FieldNames,
 ): ResponseHead | null {
   const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`)
   const bytes = Buffer.from(`HTTP/1.1 ${status}\r\n${lines.join('')}\r\n`, 'latin1')
-  const head = new ParsedHead(new FieldNames(knownFields))
+  const head = new ParsedHead(names)
   const end = head.parse(bytes, 0, bytes.length, false)
   return end === incomplete || end === malformed ? null : head
 }

@@ -1,0 +1,29 @@
+// What a client gets whose request does not reach the application: an error page with a way out where there is one,
+// or the restart that he asked for there.
+import type { ErrorCode } from '../domain/errors.js'
+import { isNavigation } from '../domain/request-facts.js'
+import type { SiteRoute } from '../domain/routing-table.js'
+import { errorResponse, restartResponse, type ErrorResponse } from './error-response.js'
+import { headerOf, type RequestHead } from './request-head.js'
+import type { RequestIdentity } from './request-identity.js'
+import { restartAskedBy, withRestart } from './restart-link.js'
+import { clearCookieLines } from './token-cookie.js'
+
+export interface Refused {
+  readonly head: RequestHead
+  readonly requestId: string
+  /** Null where the request was refused before it was known. */
+  readonly site: SiteRoute | null
+  readonly identity: RequestIdentity | null
+}
+
+/** The answer to a refused request. */
+export function refusalOf(code: ErrorCode, { head, requestId, site, identity }: Refused): ErrorResponse {
+  const canRestart = code === 'release_gone' && identity !== null && isNavigation(identity)
+  const cleanTarget = canRestart ? restartAskedBy(head.target) : null
+  if (cleanTarget !== null && identity !== null && site !== null) {
+    return restartResponse(cleanTarget, clearCookieLines(site.session, identity.isSecure))
+  }
+  const restartTarget = canRestart ? withRestart(head.target) : null
+  return errorResponse(code, { accept: headerOf(head, 'accept'), requestId, restartTarget })
+}
