@@ -1,11 +1,13 @@
 // Composition root of the main process: the only file that sees every part of the control plane. Starts the gateway,
 // stops it in order, and says why when it cannot.
 import { randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ChokidarConfigSource } from './adapters/chokidar-config-source.js'
 import { listenAdmin } from './adapters/fastify-admin.js'
+import { httpPost } from './adapters/http-post.js'
 import { httpProbe } from './adapters/http-probe.js'
 import { generateKeyRing, readKeyFile, writeKeyFile } from './adapters/key-file.js'
 import { openLmdbStore, type LmdbStore } from './adapters/lmdb-store.js'
@@ -29,6 +31,7 @@ import { Journal } from './controlplane/ledger/journal.js'
 import { recover } from './controlplane/recovery.js'
 import { readCheckpoint, readLifecycle, reopenCheckpoint } from './controlplane/saved-state.js'
 import { SessionLedger } from './controlplane/session-ledger.js'
+import type { WebhookTarget } from './controlplane/webhooks.js'
 import { Supervisor } from './controlplane/supervisor.js'
 
 export interface StartOptions {
@@ -182,6 +185,8 @@ async function assemble({
       supervisor,
       probe: httpProbe,
       keys: { ring, write: (next) => writeKeyFile(ringFile, next), randomSecret: () => randomBytes(32) },
+      webhooks: await readWebhooks(settings),
+      post: httpPost,
       recovery,
       savedRegister: lifecycle?.register ?? null,
       savedCheckpoint: hasLedger ? checkpoint : null,
@@ -245,6 +250,17 @@ async function keyRing(
   const ring = generateKeyRing(Date.now())
   await writeKeyFile(ringFile, ring)
   return { ring, ringFile, isGenerated: true }
+}
+
+async function readWebhooks(settings: GatewaySettings): Promise<WebhookTarget[]> {
+  return Promise.all(
+    settings.webhooks.map(async ({ url, secretFile, events }) => {
+      const secret = (await readFile(secretFile, 'utf8').catch(() => '')).trim()
+      if (secret === '')
+        throw new Error(`the secret of the webhook "${url}" cannot be read from "${secretFile}"`)
+      return { url, secret, events }
+    }),
+  )
 }
 
 /** False when the saved sessions cannot be used: the state then counts as lost. */

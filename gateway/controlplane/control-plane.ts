@@ -25,6 +25,7 @@ import type { Supervisor, SupervisorEvents } from './supervisor.js'
 import { composeSites } from './table-composer.js'
 import { TimeKeeper, type AdjustableClock } from './time-keeper.js'
 import { Traffic, type WorkerKey } from './traffic.js'
+import { Webhooks, type Post, type WebhookTarget } from './webhooks.js'
 
 export interface ControlPlaneParts {
   readonly clock: AdjustableClock
@@ -39,6 +40,8 @@ export interface ControlPlaneParts {
     write(ring: SavedKeyRing): Promise<void>
     randomSecret(): Uint8Array
   }
+  readonly webhooks: readonly WebhookTarget[]
+  readonly post: Post
   readonly recovery: Recovery
   readonly savedRegister: SavedRegister | null
   readonly savedCheckpoint: SavedCheckpoint | null
@@ -52,6 +55,7 @@ export class ControlPlane implements SupervisorEvents {
   readonly register = new SiteRegister()
   readonly traffic = new Traffic()
   readonly events: EventLog
+  readonly webhooks: Webhooks
   readonly evidence: EvidenceBook
   readonly doubts: Doubts
   readonly prober: HealthProber
@@ -72,6 +76,15 @@ export class ControlPlane implements SupervisorEvents {
     this.config = config
     this.#time = new TimeKeeper(clock, recovery)
     this.events = new EventLog(store, clock, log)
+    this.webhooks = new Webhooks({
+      targets: parts.webhooks,
+      post: parts.post,
+      events: this.events,
+      store,
+      clock,
+      log,
+    })
+    this.events.onKept = () => this.webhooks.wake()
     this.evidence = new EvidenceBook(ledger, this.traffic, clock)
     this.doubts = new Doubts(recovery.doubts)
     this.prober = new HealthProber(parts.probe, clock, () => this.controller.settle())
@@ -136,6 +149,7 @@ export class ControlPlane implements SupervisorEvents {
     }
     this.events.add('started', 'the gateway started')
     this.controller.follow(this.config)
+    this.webhooks.wake()
     this.#timers = [setInterval(() => this.#judge(), judgeMs), setInterval(() => this.#beat(), beatMs)]
   }
 
@@ -297,6 +311,7 @@ export class ControlPlane implements SupervisorEvents {
     this.controller.retirement.judge()
     this.events.add('stopped', 'the gateway was told to stop')
     await this.#state.checkpoint(true)
+    this.webhooks.stop()
     await this.parts.store.flushed()
   }
 }

@@ -45,6 +45,8 @@ export class EventLog {
   readonly #store: LifecycleStore
   readonly #clock: Clock
   readonly #log: Log
+  /** Called after an event was kept. */
+  onKept: () => void = () => {}
 
   constructor(store: LifecycleStore, clock: Clock, log: Log) {
     this.#store = store
@@ -64,9 +66,10 @@ export class EventLog {
       ...fields,
     }
     this.#log.info(type, { cause, ...fields })
-    this.#store.appendEvent(event).catch((error: unknown) => {
-      this.#log.error('event was not kept', { type, error: String(error) })
-    })
+    this.#store.appendEvent(event).then(
+      () => this.onKept(),
+      (error: unknown) => this.#log.error('event was not kept', { type, error: String(error) }),
+    )
   }
 
   /** Newest first. */

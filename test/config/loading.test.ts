@@ -335,7 +335,6 @@ t.test('what is not built is accepted with a warning, the defaults without', asy
     [
       'listen.http.engine accepted, but has no effect in this version',
       'listen.https accepted, but has no effect in this version',
-      'webhooks accepted, but has no effect in this version',
       'takeOver accepted, but has no effect in this version',
       'activate.at accepted, but has no effect in this version',
       'session.onReleaseGone accepted, but acts as "refuse" in this version',

@@ -92,14 +92,8 @@ async function startRelease(t: Test): Promise<string> {
 
 async function register(t: Test, config: string, version: string): Promise<void> {
   const registration = { targets: [await startRelease(t)], activate: 'auto' }
-  writeFileSync(join(config, 'sites/shop/releases', `${version}.yaml`), stringify(registration))
-}
-
-async function writeConfig(t: Test, config: string): Promise<string> {
   mkdirSync(join(config, 'sites/shop/releases'), { recursive: true })
-  writeFileSync(join(config, 'sites/shop/site.yaml'), stringify({ retire: { when: 'manual' } }))
-  await register(t, config, '1.0.0')
-  return config
+  writeFileSync(join(config, 'sites/shop/releases', `${version}.yaml`), stringify(registration))
 }
 
 /** One visitor who comes back, and one who brings a token of nobody's. */
@@ -173,9 +167,11 @@ void t.test('the settings and alerts for Prometheus are valid', { skip }, (t) =>
 
 void t.test('Prometheus scrapes the gateway and answers dashboard and alerts', { skip }, async (t) => {
   const directory = t.testdir()
-  const config = await writeConfig(t, join(directory, 'config'))
-  const gateway = await startGateway({ config })
-  t.teardown(() => gateway.stop())
+  const site = stringify({ retire: { when: 'manual' } })
+  const gateway = await startGateway({ t, config: { 'sites/shop/site.yaml': site } })
+  const config = gateway.configDirectory
+  await register(t, config, '1.0.0')
+  await gateway.waitForRelease('1.0.0', ({ state }) => state === 'active')
   // Some before the first scrape and some after it: a rate needs a series that grows.
   await makeRequests(gateway.url)
   const prometheusUrl = await startPrometheus(t, directory, gateway.adminUrl)

@@ -1,19 +1,18 @@
 // What a crash may cost: nothing that a visitor notices beyond the connections of the process that died, and never a
 // verdict that calls a release empty too early.
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import t from 'tap'
 import { startApplication } from '../fixtures/application.js'
 import { siteWords } from '../fixtures/config-place.js'
 import { Crowd, type Guest } from '../fixtures/crowd.js'
-import { startGateway, temporaryDirectory, type Gateway } from '../fixtures/gateway.js'
-import { writeKeyRing } from '../fixtures/key-ring-file.js'
+import { startGateway, type Gateway } from '../fixtures/gateway.js'
 import type { Owner } from '../fixtures/owner.js'
 import { VerdictWatch } from '../fixtures/verdict-watch.js'
 import { Visitor } from '../fixtures/visitor.js'
 
 const idleTimeoutMs = 2_000
-const promiseMs = idleTimeoutMs * 1.125
+/** Of the sites with one visitor, whom nobody hurries. */
+const shortIdle = { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '1s' } }) }
+const shortPromiseMs = 1_125
 
 async function deploy(gateway: Gateway, test: Owner, release: string): Promise<void> {
   const targets = await Promise.all(
@@ -73,7 +72,7 @@ t.test('kill -9 of a worker, then of the whole gateway, while visitors go on', a
 })
 
 t.test('a touch that a crash loses counts as a phantom, and the verdict waits for it', async (t) => {
-  const gateway = await startGateway({ t })
+  const gateway = await startGateway({ t, config: shortIdle })
   await deploy(gateway, t, '1.0.0')
   const visitor = new Visitor(gateway.url, { t })
   await visitor.go()
@@ -90,15 +89,15 @@ t.test('a touch that a crash loses counts as a phantom, and the verdict waits fo
     'the verdict names the loss',
     { verdict },
   )
-  t.ok(Date.parse(verdict.at ?? '') >= touchedAt + promiseMs, 'its bound covers the touch that was lost')
+  t.ok(Date.parse(verdict.at ?? '') >= touchedAt + shortPromiseMs, 'its bound covers the touch that was lost')
   t.ok((await gateway.events()).some(({ type }) => type === 'unclean-stop'))
 
   await gateway.waitForRelease('1.0.0', ({ state }) => state === 'retired')
-  t.ok(Date.now() >= touchedAt + promiseMs, 'the promise of the lost touch has passed')
+  t.ok(Date.now() >= touchedAt + shortPromiseMs, 'the promise of the lost touch has passed')
 })
 
 t.test('a touch that dies with its worker counts as a phantom too', async (t) => {
-  const gateway = await startGateway({ t, workers: 1 })
+  const gateway = await startGateway({ t, workers: 1, config: shortIdle })
   await deploy(gateway, t, '1.0.0')
   const visitor = new Visitor(gateway.url, { t })
   await visitor.go()
@@ -113,94 +112,8 @@ t.test('a touch that dies with its worker counts as a phantom too', async (t) =>
     'the verdict names the loss',
     { verdict },
   )
-  t.ok(Date.parse(verdict.at ?? '') >= touchedAt + promiseMs)
+  t.ok(Date.parse(verdict.at ?? '') >= touchedAt + shortPromiseMs)
   const page = (await visitor.go()).page
   t.equal(page.release, '1.0.0', 'another worker serves the visitor where he was')
   t.notOk(page.isNewSession)
-})
-
-t.test('without saved state a verdict is unknown until a whole promise has passed', async (t) => {
-  const keys = join(await temporaryDirectory('keys'), 'keys.json')
-  await writeKeyRing(keys, [1])
-  const gateway = await startGateway({
-    t,
-    env: { AMARRE_KEYS_FILE: keys },
-    config: { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '5s' } }) },
-  })
-  await deploy(gateway, t, '1.0.0')
-  const crowd = new Crowd(gateway.url)
-  await crowd.welcome(8)
-  await deploy(gateway, t, '2.0.0')
-  await crowd.welcome(8)
-  await crowd.round()
-  const lastAnswerAt = Date.now()
-  await gateway.kill9()
-  await rm(gateway.stateDirectory, { recursive: true })
-
-  const startedAt = Date.now()
-  const watch = new VerdictWatch(gateway)
-  await gateway.restart()
-  const { verdict } = await gateway.waitForRelease('1.0.0', ({ state }) => state === 'draining')
-  t.equal(verdict.kind, 'unknown', 'nothing is known of what was promised')
-  t.ok(verdict.reasons.some(({ because }) => because === 'state-lost'))
-  t.ok(Number.isNaN((await gateway.metrics()).value('amarre_release_retirable', { release: '1.0.0' })))
-  await crowd.round()
-  t.ok(Date.now() < lastAnswerAt + idleTimeoutMs, 'the visitors come back within their idle time')
-  t.same(
-    faultsOf(crowd.guests),
-    [],
-    'keys that were kept lead everybody back to his release, target and basket',
-  )
-  await gateway.waitForRelease('1.0.0', ({ sessions }) => sessions.active === 8)
-  const known = await gateway.waitForRelease('1.0.0', ({ verdict: { kind } }) => kind !== 'unknown')
-  t.equal(
-    known.verdict.kind,
-    'blocked',
-    'while a session is known the verdict is blocked, whatever else is unknown',
-  )
-
-  await crowd.logOut(crowd.guests)
-  await gateway.waitForRelease('1.0.0', ({ state }) => state === 'retired')
-  await watch.stop()
-  await crowd.leave()
-  const emptied = watch.emptySightingOf('1.0.0')
-  t.ok((emptied?.askedAt ?? 0) >= startedAt + promiseMs, 'retirable only after one whole promise')
-  t.same(watch.falselyEmpty(crowd.guests, idleTimeoutMs), [])
-})
-
-t.test('an orderly stop knows everything, and the time that it took idles nobody', async (t) => {
-  const gateway = await startGateway({ t })
-  await deploy(gateway, t, '1.0.0')
-  const crowd = new Crowd(gateway.url)
-  await crowd.welcome(6)
-  await deploy(gateway, t, '2.0.0')
-  await crowd.round()
-  await gateway.waitForRelease('1.0.0', ({ sessions }) => sessions.active === 6)
-  t.equal(await gateway.stop(), 0)
-  const stoppedAt = Date.now()
-  await gateway.restart()
-  const downMs = Date.now() - stoppedAt
-  const { verdict, sessions } = await gateway.waitForRelease(
-    '1.0.0',
-    ({ verdict: { kind } }) => kind === 'blocked',
-  )
-  t.same(
-    verdict.reasons.map(({ by }) => by),
-    ['sessions'],
-    'no phantoms',
-    { verdict },
-  )
-  t.equal(sessions.active, 6)
-  const lastClickAt = Math.max(...crowd.guests.map(({ lastAnsweredAt }) => lastAnsweredAt))
-  t.ok(
-    Date.parse(verdict.at ?? '') >= lastClickAt + idleTimeoutMs + downMs * 0.5,
-    'the span is added to the promises',
-    {
-      downMs,
-      boundAfterClickMs: Date.parse(verdict.at ?? '') - lastClickAt,
-    },
-  )
-  await crowd.round()
-  t.same(faultsOf(crowd.guests), [])
-  await crowd.leave()
 })

@@ -30,7 +30,6 @@ const actsAsRefuse = 'accepted, but acts as "refuse" in this version'
 const notYet: readonly NotYet[] = [
   { kind: 'gateway', path: 'listen.https', asksForIt: isSet },
   { kind: 'gateway', path: 'listen.http.engine', asksForIt: is('node') },
-  { kind: 'gateway', path: 'webhooks', asksForIt: isFilled },
   { kind: 'site', path: 'session.startsOn', asksForIt: isOtherThan('request') },
   { kind: 'site', path: 'session.onReleaseGone', asksForIt: is('move'), sentence: actsAsRefuse },
   { kind: 'site', path: 'session.legacy', asksForIt: isSet },

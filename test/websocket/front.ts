@@ -1,0 +1,133 @@
+// A worker's data plane in the test's own process: the real front, pools and sockets on the loopback, with a clock and
+// a table that the test sets. No control plane.
+import { listenWithUws, uwsAbilities } from '../../gateway/adapters/uws-listener.js'
+import { connectWithWs } from '../../gateway/adapters/ws-client.js'
+import { Activity, type ReleaseActivity } from '../../gateway/dataplane/activity.js'
+import { TokenReader } from '../../gateway/dataplane/affinity-token.js'
+import { TrustedProxies } from '../../gateway/dataplane/client-identity.js'
+import { beginExchange, beginUpgrade } from '../../gateway/dataplane/exchange.js'
+import { OpenExchanges } from '../../gateway/dataplane/open-exchanges.js'
+import { fieldMasks } from '../../gateway/dataplane/response-fields.js'
+import { TargetPools } from '../../gateway/dataplane/target-pools.js'
+import { Tombstones } from '../../gateway/dataplane/tombstones.js'
+import type { WorkerState } from '../../gateway/dataplane/worker-state.js'
+import type { ReleaseIndex, ReleaseVersion, SiteName, TargetUrl } from '../../gateway/domain/ids.js'
+import { buildRoutingTable, type ReleaseSpec } from '../../gateway/domain/routing-table.js'
+import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
+import type { Owner } from '../fixtures/owner.js'
+
+export const policy: SessionPolicy = {
+  cookie: 'amarre',
+  domain: null,
+  sameSite: 'auto',
+  partitioned: false,
+  affinity: 'target',
+  onTargetGone: 'other',
+  startsOn: { on: 'request' },
+  idleTimeoutMs: 80_000,
+  maxAgeMs: 1_000_000,
+  provisionalTimeoutMs: 60_000,
+  endsOn: { paths: [] },
+  onReleaseGone: 'refuse',
+  legacy: null,
+}
+
+/** A release as a test names it: its share of births, 0 while it drains. */
+export interface Deployed {
+  readonly version: string
+  readonly share: number
+  readonly targets: readonly string[]
+}
+
+export interface Front {
+  /** `127.0.0.1:port`. */
+  readonly host: string
+  readonly state: WorkerState
+  readonly clock: { nowMs: number }
+  /** Routes by these releases from now on. */
+  publish(releases: readonly Deployed[]): void
+  /** What the worker saw of the nth release of the first publication. */
+  seen(release?: number): ReleaseActivity
+  /** What the worker does five times a second. */
+  beat(): void
+}
+
+/** Opens a front over these releases; closed at the test's end. */
+export async function openFront(
+  t: Owner,
+  releases: readonly Deployed[],
+  upstreamTimeoutMs = 5_000,
+): Promise<Front> {
+  const clock = { nowMs: 1_800_000_000_000 }
+  const limits = {
+    connectTimeoutMs: 1_000,
+    upstreamTimeoutMs,
+    maxConnections: 64,
+    maxQueue: 64,
+    maxHeadBytes: 65_536,
+  }
+  const pools = new TargetPools(limits)
+  const state: WorkerState = {
+    table: null,
+    trusted: new TrustedProxies([]),
+    requestBodyBytes: 1_000_000,
+    reader: new TokenReader({ keys: [{ id: 1, secret: Buffer.alloc(32, 7) }], signsWith: 1 }),
+    activity: new Activity(),
+    pools,
+    tombstones: new Tombstones(),
+    open: new OpenExchanges(),
+    clock: { now: () => clock.nowMs, monotonic: () => performance.now() },
+    balancing: { loadOf: (target) => pools.loadOf(target), random: () => 0.5 },
+    endSession: () => {},
+    logAccess: null,
+    isLeaving: false,
+  }
+  const indices = new Map(releases.map(({ version }, i) => [version, i]))
+  const masks = fieldMasks(uwsAbilities.writesDate)
+  const faults: string[] = []
+  const listener = await listenWithUws({
+    host: '127.0.0.1',
+    port: 0,
+    begin: (downstream) => beginExchange(state, masks, downstream),
+    beginUpgrade: (downstream) => beginUpgrade(state, masks, downstream, connectWithWs),
+    onFault: (fault) => faults.push(fault),
+  })
+  t.teardown(() => {
+    listener.stopAccepting()
+    listener.close()
+    pools.close()
+    if (faults.length > 0) throw new Error(faults.join('\n'))
+  })
+  const front: Front = {
+    host: `127.0.0.1:${listener.port}`,
+    state,
+    clock,
+    publish: (published) => {
+      state.table = tableOf(published.map((release) => specOf(release, indices.get(release.version) ?? 99)))
+    },
+    seen: (release = 0) => state.activity.of(release as ReleaseIndex),
+    beat: () => state.open.refresh(clock.nowMs),
+  }
+  front.publish(releases)
+  return front
+}
+
+function specOf({ version, share, targets }: Deployed, index: number): ReleaseSpec {
+  return {
+    index: index as ReleaseIndex,
+    version: version as ReleaseVersion,
+    share,
+    targets: targets.map((url) => ({ url: url as TargetUrl, isHealthy: true })),
+  }
+}
+
+function tableOf(releases: readonly ReleaseSpec[]) {
+  const site = 'shop' as SiteName
+  return buildRoutingTable({
+    generation: 1,
+    issuer: '0000000000000001',
+    spans: [],
+    futureToleranceMs: 300_000,
+    sites: [{ site, hosts: ['*'], session: policy, stateless: ['/public/*'], rolloutId: 'r1', releases }],
+  })
+}
