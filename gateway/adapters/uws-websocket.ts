@@ -7,9 +7,9 @@ import type { DownstreamUpgrade } from '../dataplane/downstream-socket.js'
 import type { SocketEnd, SocketEvents } from '../dataplane/socket-end.js'
 import { type SlowClients, UwsDownstream } from './uws-downstream.js'
 
-/** What the library keeps for each socket: its end, once it is open. */
+/** What the library keeps for each socket. It copies the members at the upgrade, so what changes lies one deeper. */
 export interface UwsSeat {
-  end: UwsSocketEnd | null
+  readonly taken: { by: UwsSocketEnd | null }
 }
 
 /** Silence after which a client is asked for a sign of life, and cut when none comes, in seconds. */
@@ -30,14 +30,14 @@ export function socketBehavior(
     sendPingsAutomatically: true,
     upgrade,
     open: (ws) => {
-      ws.getUserData().end = new UwsSocketEnd(ws)
+      ws.getUserData().taken.by = new UwsSocketEnd(ws)
     },
     // The bytes are the library's and gone when the handler returns.
-    message: (ws, message, isBinary) => ws.getUserData().end?.received(copyOf(message), isBinary),
-    ping: (ws, payload) => ws.getUserData().end?.pinged(copyOf(payload)),
-    pong: (ws, payload) => ws.getUserData().end?.ponged(copyOf(payload)),
-    drain: (ws) => ws.getUserData().end?.drained(),
-    close: (ws, code, reason) => ws.getUserData().end?.closed(code, copyOf(reason)),
+    message: (ws, message, isBinary) => ws.getUserData().taken.by?.received(copyOf(message), isBinary),
+    ping: (ws, payload) => ws.getUserData().taken.by?.pinged(copyOf(payload)),
+    pong: (ws, payload) => ws.getUserData().taken.by?.ponged(copyOf(payload)),
+    drain: (ws) => ws.getUserData().taken.by?.drained(),
+    close: (ws, code, reason) => ws.getUserData().taken.by?.closed(code, copyOf(reason)),
   }
 }
 
@@ -69,11 +69,11 @@ export class UwsUpgrade extends UwsDownstream implements DownstreamUpgrade {
   }
 
   accept(fields: FieldBlock, protocol: string): SocketEnd | null {
-    const seat: UwsSeat = { end: null }
+    const seat: UwsSeat = { taken: { by: null } }
     const { key, context } = this.#handshake
     // The library would take the first of the client's offers; it gets the application's choice, and no extensions.
     this.switchProtocols(fields, (res) => res.upgrade(seat, key, protocol, '', context))
-    return seat.end
+    return seat.taken.by
   }
 }
 

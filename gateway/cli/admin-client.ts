@@ -36,6 +36,11 @@ export class AdminClient {
     return this.#read('/api/v1/sites')
   }
 
+  /** Fails with exit code 2 when there is no such release. */
+  release(of: ReleaseName): Promise<ReleaseStatus> {
+    return this.#read(pathOf(of))
+  }
+
   /** Newest first. */
   events(limit: number): Promise<readonly EventStatus[]> {
     return this.#read(`/api/v1/events?limit=${limit}`)
@@ -47,8 +52,7 @@ export class AdminClient {
 
   /** Orders a change of one release; the verb is the last part of the path. */
   change(verb: 'activate' | 'drain' | 'retire', of: ReleaseName, order: OrderBody): Promise<ReleaseStatus> {
-    const release = `/api/v1/sites/${encodeURIComponent(of.site)}/releases/${encodeURIComponent(of.version)}`
-    return this.#order(`${release}/${verb}`, order)
+    return this.#order(`${pathOf(of)}/${verb}`, order)
   }
 
   async #read<Answer>(path: string): Promise<Answer> {
@@ -114,4 +118,8 @@ function reasonOf(error: unknown): string {
   if (!(cause instanceof Error)) return error.message
   const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : 'unknown cause'
   return cause.message === '' ? code : cause.message
+}
+
+function pathOf({ site, version }: ReleaseName): string {
+  return `/api/v1/sites/${encodeURIComponent(site)}/releases/${encodeURIComponent(version)}`
 }

@@ -8,6 +8,7 @@ import type { AdminClient } from './admin-client.js'
 import { Failure } from './failure.js'
 import type { ExitCode } from './failure.js'
 import type { PlaceOptions } from './gateway-place.js'
+import type { AwaitedState } from './wait.js'
 import { endWithReader, processTerminal } from './terminal.js'
 
 const terminal = processTerminal(process.env)
@@ -107,6 +108,26 @@ asking('retire', 'end the routing to a release on which nobody is left')
     exitCode = await retire(await clientOf(options), terminal, { ...options, site, version })
   })
 
+asking(
+  'wait',
+  'block until a release is retirable; exits 4 when time is up, 3 when the verdict is unknown then',
+)
+  .argument('<site>')
+  .argument('<version>')
+  .addOption(
+    new Option('--for <state>', 'what to wait for')
+      .choices(['retirable', 'active', 'retired'])
+      .default('retirable'),
+  )
+  .option('--timeout <duration>', 'as 30s, 10m or 2h; without it, for ever', duration, Infinity)
+  .action(
+    async (site: string, version: string, options: PlaceOptions & { for: AwaitedState; timeout: number }) => {
+      const { wait } = await import('./wait.js')
+      const awaited = { site, version, for: options.for, timeoutMs: options.timeout }
+      exitCode = await wait(await clientOf(options), terminal, awaited)
+    },
+  )
+
 const keys = program.command('keys').description('the keys that sign affinity tokens')
 
 asking('rotate', 'add a key and sign with it; no visitor notices', keys)
@@ -134,6 +155,15 @@ async function clientOf(options: PlaceOptions): Promise<AdminClient> {
     import('./gateway-place.js'),
   ])
   return new Client(await findGateway(options, process.env))
+}
+
+/** The words of the configuration, in short: a number and its unit. */
+function duration(text: string): number {
+  const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+  const [, count = '', unit = ''] = /^(\d+)(ms|s|m|h|d)$/.exec(text) ?? []
+  const unitMs = units[unit]
+  if (unitMs === undefined) throw new InvalidArgumentError('allowed: a duration as 500ms, 30s, 10m, 2h or 7d')
+  return Number(count) * unitMs
 }
 
 function wholeNumber(text: string): number {

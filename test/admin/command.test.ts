@@ -251,6 +251,34 @@ t.test('what stands against an order is told in a sentence, with its exit code',
   )
 })
 
+t.test(
+  'wait ends with 0 when reached, 4 when time is up, 3 when nothing certain can be said then',
+  async (t) => {
+    const waitFor = (...args: string[]) => amarre(['wait', 'shop', ...args], good)
+    t.match(await waitFor('0.9.0'), { exitCode: 0, out: 'shop 0.9.0 is retirable\n' })
+    t.match(await waitFor('1.1.0', '--for', 'active'), { exitCode: 0, out: 'shop 1.1.0 is active\n' })
+    const late = await waitFor('1.0.0', '--timeout', '100ms')
+    t.match(late, { exitCode: 4, out: /1\.0\.0 is draining: blocked by 3 sessions/ })
+    t.match(await waitFor('1.2.0-rc.1', '--timeout', '1s'), { exitCode: 1, err: /is rejected/ })
+    t.match(await waitFor('7'), { exitCode: 2, err: /no release "7"/ })
+    t.match(await waitFor('1.0.0', '--timeout', 'soon'), { exitCode: 2, err: /allowed: a duration/ })
+    const before = view.siteList
+    t.teardown(() => (view.siteList = before))
+    const asOf = Date.now()
+    const unknown = verdictStatus(
+      { kind: 'unknown', why: [{ because: 'starting', until: null }], until: null, asOf },
+      asOf,
+    )
+    view.siteList = before.map((site) => ({
+      ...site,
+      releases: site.releases.map((each) =>
+        each.version === '1.0.0' ? { ...each, verdict: unknown } : each,
+      ),
+    }))
+    t.match(await waitFor('1.0.0', '--timeout', '100ms'), { exitCode: 3, out: /unknown/ })
+  },
+)
+
 t.test('the environment wins over the file when the gateway is looked for', async (t) => {
   const found = await amarre(['status'], join(root, 'silent'), {
     AMARRE_ADMIN_LISTEN: `0.0.0.0:${server.port}`,

@@ -1,11 +1,10 @@
 // What a crash may cost: nothing that a visitor notices beyond the connections of the process that died, and never a
 // verdict that calls a release empty too early.
 import t from 'tap'
-import { startApplication } from '../fixtures/application.js'
 import { siteWords } from '../fixtures/config-place.js'
 import { Crowd, type Guest } from '../fixtures/crowd.js'
+import { deploy } from '../fixtures/fleet.js'
 import { startGateway, type Gateway } from '../fixtures/gateway.js'
-import type { Owner } from '../fixtures/owner.js'
 import { VerdictWatch } from '../fixtures/verdict-watch.js'
 import { Visitor } from '../fixtures/visitor.js'
 
@@ -14,28 +13,18 @@ const idleTimeoutMs = 2_000
 const shortIdle = { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '1s' } }) }
 const shortPromiseMs = 1_125
 
-async function deploy(gateway: Gateway, test: Owner, release: string): Promise<void> {
-  const targets = await Promise.all(
-    ['a', 'b'].map((target) => startApplication({ release, target, t: test })),
-  )
-  await gateway.deploy(
-    release,
-    targets.map(({ url }) => url),
-  )
-}
-
 function faultsOf(guests: readonly Guest[]): string[] {
   return guests.flatMap(({ faults }) => faults)
 }
 
 t.test('kill -9 of a worker, then of the whole gateway, while visitors go on', async (t) => {
   const gateway = await startGateway({ t })
-  await deploy(gateway, t, '1.0.0')
+  await deploy(gateway, '1.0.0', t)
   const crowd = new Crowd(gateway.url, 5)
   const watch = new VerdictWatch(gateway)
   crowd.walk(150)
   const first = await crowd.welcome(15)
-  await deploy(gateway, t, '2.0.0')
+  await deploy(gateway, '2.0.0', t)
   const second = await crowd.welcome(15)
   await gateway.waitForRelease('1.0.0', ({ sessions }) => sessions.active === 15)
 
@@ -73,11 +62,11 @@ t.test('kill -9 of a worker, then of the whole gateway, while visitors go on', a
 
 t.test('a touch that a crash loses counts as a phantom, and the verdict waits for it', async (t) => {
   const gateway = await startGateway({ t, config: shortIdle })
-  await deploy(gateway, t, '1.0.0')
+  await deploy(gateway, '1.0.0', t)
   const visitor = new Visitor(gateway.url, { t })
   await visitor.go()
   await visitor.go()
-  await deploy(gateway, t, '2.0.0')
+  await deploy(gateway, '2.0.0', t)
   await gateway.waitForRelease('1.0.0', ({ sessions }) => sessions.active === 1)
   await visitor.go()
   const touchedAt = Date.now()
@@ -98,11 +87,11 @@ t.test('a touch that a crash loses counts as a phantom, and the verdict waits fo
 
 t.test('a touch that dies with its worker counts as a phantom too', async (t) => {
   const gateway = await startGateway({ t, workers: 1, config: shortIdle })
-  await deploy(gateway, t, '1.0.0')
+  await deploy(gateway, '1.0.0', t)
   const visitor = new Visitor(gateway.url, { t })
   await visitor.go()
   await visitor.go()
-  await deploy(gateway, t, '2.0.0')
+  await deploy(gateway, '2.0.0', t)
   await visitor.go()
   const touchedAt = Date.now()
   await gateway.killWorker()

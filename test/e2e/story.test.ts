@@ -2,11 +2,10 @@
 // asking. Every session stays where it began, newcomers board the newest, and an old release is retirable when, and
 // only when, nobody is left on it.
 import t from 'tap'
-import { startApplication } from '../fixtures/application.js'
 import { Crowd, type Guest } from '../fixtures/crowd.js'
+import { deploy } from '../fixtures/fleet.js'
 import { startGateway, type Gateway } from '../fixtures/gateway.js'
 import { siteWords } from '../fixtures/config-place.js'
-import type { Owner } from '../fixtures/owner.js'
 import { until } from '../fixtures/until.js'
 import { VerdictWatch } from '../fixtures/verdict-watch.js'
 import { Visitor } from '../fixtures/visitor.js'
@@ -16,16 +15,6 @@ const quietPeriodMs = 300
 /** A worker reports five times a second, verdicts are passed five times a second; the rest is for a busy machine. */
 const reportingDelayMs = 1_500
 
-async function deploy(gateway: Gateway, test: Owner, release: string): Promise<void> {
-  const targets = await Promise.all(
-    ['a', 'b'].map((target) => startApplication({ release, target, t: test })),
-  )
-  await gateway.deploy(
-    release,
-    targets.map(({ url }) => url),
-  )
-}
-
 function homesOf(guests: readonly Guest[]): string[] {
   return [...new Set(guests.map(({ home }) => home.release))]
 }
@@ -33,18 +22,18 @@ function homesOf(guests: readonly Guest[]): string[] {
 t.test('three releases while 50 visitors and 20 crawlers go on', async (t) => {
   const gateway = await startGateway({ t })
   const crowd = new Crowd(gateway.url, 20)
-  await deploy(gateway, t, '1.0.0')
+  await deploy(gateway, '1.0.0', t)
   const watch = new VerdictWatch(gateway)
   crowd.walk(150)
 
   const first = await crowd.welcome(20)
   t.same(homesOf(first), ['1.0.0'], 'the first visitors board the first release')
   await crowd.round()
-  await deploy(gateway, t, '2.0.0')
+  await deploy(gateway, '2.0.0', t)
   const second = await crowd.welcome(15)
   t.same(homesOf(second), ['2.0.0'], 'new visitors board the second release as soon as it is active')
   await crowd.round()
-  await deploy(gateway, t, '3.0.0')
+  await deploy(gateway, '3.0.0', t)
   const third = await crowd.welcome(15)
   t.same(homesOf(third), ['3.0.0'], 'new visitors board the third release as soon as it is active')
 
@@ -122,7 +111,7 @@ t.test('parallel first requests: each is a birth, and the visitor counts once', 
     t,
     config: { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '30s' } }) },
   })
-  await deploy(gateway, t, '1.0.0')
+  await deploy(gateway, '1.0.0', t)
   const visitors = Array.from({ length: 20 }, () => new Visitor(gateway.url, { t }))
   const answers = await Promise.all(
     visitors.flatMap((visitor) => [visitor.go('/'), visitor.fetch('/a'), visitor.fetch('/b')]),

@@ -44,6 +44,8 @@ export interface Front {
   readonly host: string
   readonly state: WorkerState
   readonly clock: { nowMs: number }
+  /** What stands for chance, 0.5 unless told otherwise. */
+  readonly dice: { next: () => number }
   /** Routes by these releases from now on. */
   publish(releases: readonly Deployed[]): void
   /** What the worker saw of the nth release of the first publication. */
@@ -67,6 +69,7 @@ export async function openFront(
     maxHeadBytes: 65_536,
   }
   const pools = new TargetPools(limits)
+  const dice = { next: () => 0.5 }
   const state: WorkerState = {
     table: null,
     trusted: new TrustedProxies([]),
@@ -77,7 +80,7 @@ export async function openFront(
     tombstones: new Tombstones(),
     open: new OpenExchanges(),
     clock: { now: () => clock.nowMs, monotonic: () => performance.now() },
-    balancing: { loadOf: (target) => pools.loadOf(target), random: () => 0.5 },
+    balancing: { loadOf: (target) => pools.loadOf(target), random: () => dice.next() },
     endSession: () => {},
     logAccess: null,
     isLeaving: false,
@@ -102,6 +105,7 @@ export async function openFront(
     host: `127.0.0.1:${listener.port}`,
     state,
     clock,
+    dice,
     publish: (published) => {
       state.table = tableOf(published.map((release) => specOf(release, indices.get(release.version) ?? 99)))
     },
