@@ -14,6 +14,7 @@ import { openLmdbStore, type LmdbStore } from './adapters/lmdb-store.js'
 import { createLog, type AdjustableLog } from './adapters/pino-log.js'
 import { claimPort } from './adapters/port-check.js'
 import { createMetrics } from './adapters/prom-metrics.js'
+import { endOnUncaughtError, onRollSignal, stopSignal } from './adapters/process-signals.js'
 import { lockState } from './adapters/state-lock.js'
 import { SystemClock } from './adapters/system-clock.js'
 import { readToken } from './adapters/token-file.js'
@@ -43,12 +44,16 @@ export interface StartOptions {
 export interface RunningGateway {
   /** Fails readiness, waits `exitDelay`, lets exchanges finish within `drainOnExit`, keeps the state. */
   stop(): Promise<void>
+  /** Replaces the workers one after the other. */
+  roll(): Promise<void>
 }
 
 /** Runs the gateway until a signal ends it; resolves with the exit code. */
 export async function start(options: StartOptions): Promise<number> {
   try {
+    endOnUncaughtError()
     const gateway = await startGateway(resolve(options.config))
+    onRollSignal(() => void gateway.roll())
     await stopSignal()
     await gateway.stop()
     return 0
@@ -56,20 +61,6 @@ export async function start(options: StartOptions): Promise<number> {
     process.stderr.write(`amarre: ${error instanceof Error ? error.message : String(error)}\n`)
     return 1
   }
-}
-
-/** The first signal asks for an orderly end, a second one does not wait for it. */
-function stopSignal(): Promise<void> {
-  return new Promise((asked) => {
-    let isAsked = false
-    const onSignal = (): void => {
-      if (isAsked) process.exit(1)
-      isAsked = true
-      asked()
-    }
-    process.on('SIGTERM', onSignal)
-    process.on('SIGINT', onSignal)
-  })
 }
 
 async function startGateway(directory: string): Promise<RunningGateway> {
@@ -85,6 +76,7 @@ async function startGateway(directory: string): Promise<RunningGateway> {
     tellProblems(log, config.problems)
     const gateway = await assemble({ directory, stateDirectory, store, config, log })
     return {
+      roll: () => gateway.roll(),
       async stop() {
         await gateway.stop()
         await store.close()
@@ -215,6 +207,11 @@ async function assemble({
   log.info('amarre runs', { public: publicUrl, admin: admin.port, config: directory, state: stateDirectory })
   const source = watchConfig(directory, plane, log)
   return {
+    async roll() {
+      const { drainOnExitMs } = plane.config.gateway.limits
+      log.info('replacing the workers', { drainOnExitMs })
+      await supervisor.roll(drainOnExitMs)
+    },
     async stop() {
       plane.readiness.leave()
       const { exitDelayMs, drainOnExitMs } = plane.config.gateway.limits

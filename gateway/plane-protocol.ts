@@ -4,10 +4,24 @@ import type { SessionId } from './domain/ids.js'
 import type { TableSpec } from './domain/routing-table.js'
 import type { SessionBatch } from './domain/session.js'
 
-/** Where a worker listens. The main process has made sure that nobody else holds the port. */
+/** What a secure listener shows and signs with. */
+export interface TlsMaterial {
+  /** PEM; the first is shown where no other fits the name asked for. */
+  readonly certificates: readonly { readonly cert: string; readonly key: string }[]
+  /** 48 bytes, the same for all workers: any of them resumes a session of any other. */
+  readonly ticketKeys: Uint8Array
+}
+
+/**
+ * Where a worker listens. The main process has made sure that nobody else holds the port; for the engine `node` the
+ * socket that all workers share comes with the message.
+ */
 export interface ListenerSpec {
+  readonly engine: 'uws' | 'node'
   readonly host: string
   readonly port: number
+  /** Null: plain HTTP. */
+  readonly tls: TlsMaterial | null
 }
 
 /** Limits of the data plane, ms and bytes. */
@@ -45,7 +59,9 @@ export interface EndedSession {
 }
 
 export type ToWorker =
-  | { readonly kind: 'listen'; readonly http: ListenerSpec }
+  | { readonly kind: 'listen'; readonly listener: ListenerSpec }
+  /** Other certificates for secure connections to come. */
+  | { readonly kind: 'certificates'; readonly tls: TlsMaterial }
   | { readonly kind: 'publish'; readonly publication: Publication }
   /** Sessions that ended by signal elsewhere: answers in flight must not revive them. */
   | { readonly kind: 'ended'; readonly sessions: readonly EndedSession[] }

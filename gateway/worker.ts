@@ -16,7 +16,7 @@ import type { UpstreamLimits } from './dataplane/upstream/upstream.js'
 import { composeReport } from './dataplane/worker-report.js'
 import type { AccessRecord, WorkerState } from './dataplane/worker-state.js'
 import type { SessionId } from './domain/ids.js'
-import { buildRoutingTable } from './domain/routing-table.js'
+import { buildRoutingTable, type TargetRoute } from './domain/routing-table.js'
 import type { TimeSpan } from './domain/session.js'
 import type {
   EndedSession,
@@ -55,12 +55,20 @@ const state: WorkerState = {
   tombstones: new Tombstones(),
   open: new OpenExchanges(),
   clock,
-  balancing: { loadOf: (target) => pools.loadOf(target), random: Math.random },
+  balancing: {
+    loadOf: (target) => pools.loadOf(target),
+    random: Math.random,
+    get shareOf() {
+      return pools.isTroubled ? shareOf : undefined
+    },
+  },
   endSession,
   logAccess: null,
   isLeaving: false,
 }
 let listener: Listener | null = null
+pools.onEjected = (target, spanMs) =>
+  tell({ kind: 'log', level: 'warn', message: 'target is passed over', fields: { target, spanMs } })
 
 process.on('message', (message) => follow(message as ToWorker))
 // The main process is gone: nobody would ever hear of what this worker sees.
@@ -72,6 +80,7 @@ process.on('disconnect', () => {
 // Signals reach the whole process group; the main process decides when workers leave.
 process.on('SIGINT', () => {})
 process.on('SIGTERM', () => {})
+process.on('SIGHUP', () => {})
 process.on('uncaughtException', (error) => {
   tell({
     kind: 'log',
@@ -79,10 +88,17 @@ process.on('uncaughtException', (error) => {
     message: 'uncaught error, the worker ends',
     fields: { error: error.stack },
   })
-  setImmediate(() => process.exit(70))
+  setImmediate(() => {
+    listener?.close()
+    process.exit(70)
+  })
 })
 setInterval(report, reportMs)
 tell({ kind: 'started' })
+
+function shareOf(target: TargetRoute): number {
+  return pools.shareOf(target, clock.monotonic())
+}
 
 function tell(message: FromWorker): void {
   process.send?.(message)
@@ -113,7 +129,7 @@ function usePublication(publication: Publication): void {
   state.trusted = new TrustedProxies(publication.trustedProxies)
   state.requestBodyBytes = publication.limits.requestBodyBytes
   state.logAccess = accessLog(publication.access)
-  pools.follow(state.table, upstreamLimits(publication.limits))
+  pools.follow(state.table, upstreamLimits(publication.limits), clock.monotonic())
   tell({ kind: 'acknowledged', generation: publication.table.generation })
 }
 

@@ -94,6 +94,9 @@ export class UwsDownstream implements Downstream {
     this.#events?.onAborted()
   }
 
+  /** The library has no way to send one. */
+  interim(): void {}
+
   start(response: ResponseStart): void {
     this.#response = response
   }

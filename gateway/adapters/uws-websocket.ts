@@ -49,7 +49,8 @@ function copyOf(bytes: ArrayBuffer): Buffer {
 const refusals: ReadonlyMap<string, number> = new Map([
   ['Received too big message', 1009],
   ['Received invalid UTF-8', 1007],
-  ['Received invalid close payload', 1002],
+  // It takes the codes from 1012 to 3999 for invalid as well, but answers such a goodbye before it cuts.
+  ['Received invalid close payload', noStatus],
   ['Received invalid WebSocket frame', 1002],
 ])
 
@@ -116,9 +117,9 @@ class UwsSocketEnd implements SocketEnd {
     return true
   }
 
+  /** Once slow it stays so until it has drained: whoever paused for it waits for that word. */
   #isKeepingUp(): boolean {
-    // Gone when the limit was passed within the call.
-    this.#isSlow = this.waitingBytes >= pauseBytes
+    if (this.waitingBytes >= pauseBytes) this.#isSlow = true
     return !this.#isSlow
   }
 

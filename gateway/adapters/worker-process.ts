@@ -2,7 +2,7 @@
 // node:child_process. Knows nothing of what the messages mean.
 import { fork } from 'node:child_process'
 import type { FromWorker, ToWorker } from '../plane-protocol.js'
-import type { WorkerHandle, WorkerObserver } from '../controlplane/supervisor.js'
+import type { WorkerHandle, WorkerObserver } from '../controlplane/worker-handle.js'
 
 export interface WorkerProcessOptions {
   /** The worker's entry, a real file beside the main one. */

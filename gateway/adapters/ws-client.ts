@@ -5,20 +5,13 @@ import type { Socket } from 'node:net'
 import { WebSocket, type ClientOptions } from 'ws'
 import { GatewayError } from '../domain/errors.js'
 import { responseFields } from '../domain/headers.js'
-import {
-  abnormal,
-  isSendableCode,
-  maxMessageBytes,
-  noStatus,
-  pauseBytes,
-  type SocketEnd,
-  type SocketEvents,
-} from '../dataplane/socket-end.js'
+import { maxMessageBytes } from '../dataplane/socket-end.js'
 import { addressOf, dialStream, readyEvent } from '../dataplane/upstream/dial.js'
 import { lossError, silenceError, type Stage } from '../dataplane/upstream/failures.js'
 import { FieldNames } from '../dataplane/upstream/field-names.js'
 import type { ResponseHead, UpstreamCall } from '../dataplane/upstream/upstream.js'
 import { composeHead, type SocketHandler, type SocketRequest } from '../dataplane/upstream/upstream-socket.js'
+import { WsEnd } from './ws-end.js'
 
 const names = new FieldNames(responseFields)
 
@@ -120,6 +113,8 @@ class Handshake implements UpstreamCall {
     if (this.#isOver || this.#ws === null) return
     if (this.#head === null) return this.#fail(new GatewayError('bad_response', 'never', 'malformed 101'))
     this.#end()
+    // So that the socket does not keep its handshake alive.
+    this.#ws.removeAllListeners()
     this.#handler.onSocket(this.#head, this.#protocol, new WsEnd(this.#ws))
   }
 
@@ -233,101 +228,4 @@ function fieldsOf(lines: readonly string[]): Record<string, readonly string[]> {
 
 function pairsOf(rawHeaders: readonly string[]): (readonly [string, string])[] {
   return rawHeaders.flatMap((name, i) => (i % 2 === 0 ? [[name, rawHeaders[i + 1] ?? ''] as const] : []))
-}
-
-class WsEnd implements SocketEnd {
-  readonly canPause = true
-  readonly #ws: WebSocket
-  #events: SocketEvents | null = null
-  #isSlow = false
-  #isOver = false
-  /** What the peer did wrong, as the client is to hear it. */
-  #fault = abnormal
-
-  constructor(ws: WebSocket) {
-    this.#ws = ws
-  }
-
-  listen(events: SocketEvents): void {
-    this.#events = events
-    const ws = this.#ws
-    ws.on('message', (message, isBinary) => {
-      if (!this.#isOver) events.onMessage(message as Buffer, isBinary)
-    })
-    ws.on('ping', (payload) => {
-      if (!this.#isOver) events.onPing(payload)
-    })
-    ws.on('pong', (payload) => {
-      if (!this.#isOver) events.onPong(payload)
-    })
-    ws.on('error', (error) => this.#blame(error))
-    ws.on('close', (code, reason) => this.#closed(code, reason))
-  }
-
-  /** `ws` tells the peer itself what it did wrong. */
-  #blame(error: Error): void {
-    const isTooBig = 'code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
-    this.#fault = isTooBig ? 1009 : abnormal
-  }
-
-  #closed(code: number, reason: Buffer): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    this.#events?.onClose(code === abnormal ? this.#fault : code, reason)
-  }
-
-  get waitingBytes(): number {
-    return this.#ws.bufferedAmount
-  }
-
-  readonly #sent = (): void => {
-    if (!this.#isSlow || this.#isOver || this.waitingBytes >= pauseBytes / 2) return
-    this.#isSlow = false
-    this.#events?.onDrained()
-  }
-
-  send(message: Buffer, isBinary: boolean): boolean {
-    if (this.#isOver) return true
-    this.#ws.send(message, { binary: isBinary }, this.#sent)
-    return this.#isKeepingUp()
-  }
-
-  ping(payload: Buffer): boolean {
-    if (this.#isOver) return true
-    this.#ws.ping(payload, true, this.#sent)
-    return this.#isKeepingUp()
-  }
-
-  pong(payload: Buffer): boolean {
-    if (this.#isOver) return true
-    this.#ws.pong(payload, true, this.#sent)
-    return this.#isKeepingUp()
-  }
-
-  #isKeepingUp(): boolean {
-    this.#isSlow = this.waitingBytes >= pauseBytes
-    return !this.#isSlow
-  }
-
-  pause(): void {
-    if (!this.#isOver) this.#ws.pause()
-  }
-
-  resume(): void {
-    if (!this.#isOver) this.#ws.resume()
-  }
-
-  close(code: number, reason: Buffer): void {
-    if (this.#isOver) return
-    this.#isOver = true
-    // Paused, the peer's own goodbye would never be read.
-    this.#ws.resume()
-    if (code === noStatus) this.#ws.close()
-    else if (isSendableCode(code)) this.#ws.close(code, reason)
-    else this.#ws.terminate()
-  }
-
-  terminate(): void {
-    this.close(abnormal, Buffer.alloc(0))
-  }
 }

@@ -50,6 +50,15 @@ export class AdminClient {
     return this.#order('/api/v1/keys/rotate', order)
   }
 
+  rollback(site: string, order: OrderBody): Promise<ReleaseStatus> {
+    return this.#order(`/api/v1/sites/${encodeURIComponent(site)}/rollback`, order)
+  }
+
+  /** Freezes a site, or lets it go on. */
+  freeze(site: string, isFrozen: boolean, order: OrderBody): Promise<SiteStatus> {
+    return this.#order(`/api/v1/sites/${encodeURIComponent(site)}/freeze`, order, isFrozen ? 'PUT' : 'DELETE')
+  }
+
   /** Orders a change of one release; the verb is the last part of the path. */
   change(verb: 'activate' | 'drain' | 'retire', of: ReleaseName, order: OrderBody): Promise<ReleaseStatus> {
     return this.#order(`${pathOf(of)}/${verb}`, order)
@@ -59,9 +68,13 @@ export class AdminClient {
     return this.#answerOf(await this.#send(path, {}))
   }
 
-  async #order<Answer>(path: string, order: OrderBody): Promise<Answer> {
+  async #order<Answer>(
+    path: string,
+    order: OrderBody,
+    method: 'POST' | 'PUT' | 'DELETE' = 'POST',
+  ): Promise<Answer> {
     const headers = { authorization: `Bearer ${await this.#token()}`, 'content-type': 'application/json' }
-    return this.#answerOf(await this.#send(path, { method: 'POST', headers, body: JSON.stringify(order) }))
+    return this.#answerOf(await this.#send(path, { method, headers, body: JSON.stringify(order) }))
   }
 
   async #send(path: string, request: RequestInit): Promise<Response> {

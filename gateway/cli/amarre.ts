@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The `amarre` command: its verbs, their options, and what an exit code says. Each verb has a file of its own, loaded
 // when it is called.
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import type { OrderBody } from '../controlplane/admin-protocol.js'
 import { productVersion } from '../product.js'
 import type { AdminClient } from './admin-client.js'
@@ -86,6 +86,27 @@ asking('activate', 'give births to a release at once; the active one drains')
   .action(async (site: string, version: string, options: PlaceOptions & Json & OrderBody) => {
     const { activate } = await import('./activate.js')
     exitCode = await activate(await clientOf(options), terminal, { ...options, site, version })
+  })
+
+asking('rollback', 'give births back to the last good former release')
+  .argument('<site>')
+  .option('--to <version>', 'an older one, by name')
+  .option('--force', 'even where a target is ill, or data of the active release is at risk')
+  .option('--reason <text>', 'why, for the event log')
+  .option('--json', 'print JSON')
+  .action(async (site: string, options: PlaceOptions & Json & OrderBody) => {
+    const { rollback } = await import('./rollback.js')
+    exitCode = await rollback(await clientOf(options), terminal, { ...options, site })
+  })
+
+asking('freeze', 'activate nothing by itself on a site; with "off" let it go on')
+  .argument('<site>')
+  .addArgument(new Argument('[switch]', '"off" ends it').choices(['on', 'off']).default('on'))
+  .option('--reason <text>', 'why, for the event log')
+  .option('--json', 'print JSON')
+  .action(async (site: string, to: string, options: PlaceOptions & Json & OrderBody) => {
+    const { freeze } = await import('./freeze.js')
+    exitCode = await freeze(await clientOf(options), terminal, { ...options, site, isFrozen: to === 'on' })
   })
 
 asking('drain', 'take births from a release; they go to the last good former one')

@@ -17,6 +17,10 @@ export async function rotateKeys(
 }
 
 /** The order's body out of a command line's options. */
-export function orderOf({ reason, force }: OrderBody): OrderBody {
-  return { ...(reason === undefined ? {} : { reason }), ...(force === true ? { force } : {}) }
+export function orderOf({ reason, force, to }: OrderBody): OrderBody {
+  return {
+    ...(reason === undefined ? {} : { reason }),
+    ...(force === true ? { force } : {}),
+    ...(to === undefined ? {} : { to }),
+  }
 }

@@ -4,7 +4,7 @@ import { ApiError, jsonAnswer, textAnswer } from './admin-answers.js'
 import type { ApiAnswer } from './admin-answers.js'
 import { jsonSchemas } from './admin-schemas.js'
 import type { ReleaseStatus } from './admin-protocol.js'
-import { eventRange, operatorOf, orderOf, requireMatch } from './admin-requests.js'
+import { eventRange, operatorOf, orderOf, requireMatch, rollbackOf } from './admin-requests.js'
 import type { ApiRequest, ApiRoute } from './admin-route.js'
 import type { GatewayView } from './gateway-view.js'
 import { openApiDocument } from './openapi.js'
@@ -36,6 +36,7 @@ export function createAdminApi({ view, metrics }: AdminApiParts): AdminApi {
     ...readingRoutes(view),
     ...releaseRoutes(view),
     ...orderRoutes(view),
+    ...siteOrderRoutes(view),
   ]
   return { routes: [...routes, documentRoute(routes)] }
 }
@@ -181,6 +182,40 @@ function orderRoutes(view: GatewayView): ApiRoute[] {
   ]
 }
 
+function siteOrderRoutes(view: GatewayView): ApiRoute[] {
+  const change = { ...none, isChange: true, gives: 'SiteStatus', refusals: [400, 404, 409] } as const
+  return [
+    {
+      ...change,
+      method: 'POST',
+      path: '/api/v1/sites/{site}/rollback',
+      id: 'rollback',
+      summary: 'give births back to the last good former release, or to the one that "to" names',
+      gives: 'ReleaseStatus',
+      answer: async (request) =>
+        releaseAnswer(await view.rollback(siteOf(view, request), rollbackOf(request))),
+    },
+    {
+      ...change,
+      method: 'PUT',
+      path: '/api/v1/sites/{site}/freeze',
+      id: 'freeze',
+      summary: 'activate nothing by itself on this site',
+      answer: async (request) =>
+        jsonAnswer(await view.freeze(siteOf(view, request), orderOf(request, ['reason']))),
+    },
+    {
+      ...change,
+      method: 'DELETE',
+      path: '/api/v1/sites/{site}/freeze',
+      id: 'unfreeze',
+      summary: 'let plans go on',
+      answer: async (request) =>
+        jsonAnswer(await view.unfreeze(siteOf(view, request), orderOf(request, ['reason']))),
+    },
+  ]
+}
+
 interface ReleaseChange {
   /** The verb: the last part of the path. */
   readonly id: string
@@ -218,6 +253,11 @@ function documentRoute(routes: readonly ApiRoute[]): ApiRoute {
     gives: 'text',
     answer: () => textAnswer(document, 'application/json'),
   }
+}
+
+function siteOf(view: GatewayView, request: ApiRequest): string {
+  releasesOf(view, request)
+  return request.params['site'] ?? ''
 }
 
 function releasesOf(view: GatewayView, { params }: ApiRequest): readonly ReleaseStatus[] {

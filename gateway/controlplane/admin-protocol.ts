@@ -78,6 +78,8 @@ export interface SiteStatus {
   readonly site: string
   readonly hosts: readonly string[]
   readonly active: readonly string[]
+  /** Nothing is activated by itself, by the file's word or an operator's. */
+  readonly frozen: boolean
   /** Something an operator should know now, in sentences: no release accepts births, retention exceeded … */
   readonly warnings: readonly string[]
   /** Newest first, by the site's order. */
@@ -143,6 +145,8 @@ export interface OrderBody {
   readonly reason?: string
   /** Rules that only protect data give way. */
   readonly force?: boolean
+  /** Of a rollback: the version to go back to. */
+  readonly to?: string
 }
 
 /** RFC 9457. */

@@ -37,6 +37,14 @@ export function orderOf({ body, from }: ApiRequest, allowed = ['reason', 'force'
   return { by, force: force === true }
 }
 
+/** An order to go back: as any, and to which version. */
+export function rollbackOf(request: ApiRequest): Order & { readonly to: string | null } {
+  const { to } = orderBody(request.body, rollbackKeys)
+  return { ...orderOf(request, rollbackKeys), to: to ?? null }
+}
+
+const rollbackKeys = ['reason', 'force', 'to']
+
 function orderBody(body: unknown, allowed: readonly string[]): OrderBody {
   if (body === undefined || body === null) return {}
   if (typeof body !== 'object' || Array.isArray(body)) {
@@ -47,7 +55,7 @@ function orderBody(body: unknown, allowed: readonly string[]): OrderBody {
     const names = allowed.map((key) => `"${key}"`).join(', ')
     throw new ApiError(400, `unknown key "${unknown}", allowed: ${names}`)
   }
-  return { ...reasonOf(body), ...forceOf(body) }
+  return { ...reasonOf(body), ...forceOf(body), ...versionOf(body) }
 }
 
 function reasonOf(body: object): Pick<OrderBody, 'reason'> {
@@ -64,6 +72,13 @@ function forceOf(body: object): Pick<OrderBody, 'force'> {
   const { force } = body
   if (typeof force !== 'boolean') throw new ApiError(400, '"force" must be true or false')
   return { force }
+}
+
+function versionOf(body: object): Pick<OrderBody, 'to'> {
+  if (!('to' in body)) return {}
+  const { to } = body
+  if (typeof to !== 'string') throw new ApiError(400, '"to" must be a version')
+  return { to }
 }
 
 function isReason(text: string): boolean {

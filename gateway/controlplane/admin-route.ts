@@ -15,7 +15,7 @@ export interface ApiRequest {
 
 /** One route: what it is for, and how it answers. Errors it throws are answered as problems. */
 export interface ApiRoute {
-  readonly method: 'GET' | 'POST'
+  readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** With parameters in braces: `/api/v1/sites/{site}/releases`. */
   readonly path: string
   readonly id: string

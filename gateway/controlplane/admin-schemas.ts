@@ -78,6 +78,7 @@ export const jsonSchemas = {
     site: text,
     hosts: texts,
     active: texts,
+    frozen: { type: 'boolean' },
     warnings: texts,
     releases: listOf(named('ReleaseStatus')),
   }),
@@ -134,8 +135,12 @@ export const jsonSchemas = {
   }),
   KeyRotation: objectOf<KeyRotation>({ keyId: count }),
   OrderBody: objectOf<OrderBody>(
-    { reason: { type: 'string', minLength: 1, maxLength: 500 }, force: { type: 'boolean' } },
-    ['reason', 'force'],
+    {
+      reason: { type: 'string', minLength: 1, maxLength: 500 },
+      force: { type: 'boolean' },
+      to: { type: 'string', maxLength: 64 },
+    },
+    ['reason', 'force', 'to'],
   ),
   ProblemJson: objectOf<ProblemJson>({ type: text, title: text, status: count, detail: text, rule: text }, [
     'detail',

@@ -228,6 +228,8 @@ export class ControlPlane implements SupervisorEvents {
     this.parts.supervisor.watch()
     this.#watchClock()
     this.#sample()
+    // Instants and windows come without anybody's word.
+    this.controller.settle()
     void this.keyKeeper.dropExpired()
     void this.#state.checkpoint()
   }

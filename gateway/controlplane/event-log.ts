@@ -22,6 +22,9 @@ export type EventType =
   | 'foreign-tokens'
   | 'retention-exceeded'
   | 'no-accepting-release'
+  | 'forced'
+  | 'frozen'
+  | 'unfrozen'
   | 'keys-rotated'
   | 'key-dropped'
 

@@ -1,13 +1,15 @@
 // The control plane as the admin API and the metrics read it. Only reads and renders; the few orders are handed on.
 import { isoText } from '../domain/instant-text.js'
 import { acceptsBirths, serves, type Release } from '../domain/release.js'
+import { boarding, type WaitCause } from '../domain/schedule.js'
 import type { TargetHealth } from '../domain/target-health.js'
 import type { Verdict } from '../domain/verdict.js'
 import type { EventStatus, GatewayStatus, ReleaseStatus, SiteStatus, TargetStatus } from './admin-protocol.js'
 import type { ControlPlane } from './control-plane.js'
 import type { GatewayReading, GatewayView, Order, ReleaseReading } from './gateway-view.js'
+import { refusedByData } from './order-rules.js'
 import { RuleRefusal } from './rule-refusal.js'
-import { activeRelease, compareReleases, formerReleases, type Site } from './site-register.js'
+import { activeRelease, compareReleases, formerReleases, isFrozen, type Site } from './site-register.js'
 import { verdictStatus } from './verdict-status.js'
 
 export interface ReaderOptions {
@@ -40,16 +42,19 @@ export class GatewayReader implements GatewayView {
   }
 
   sites(): readonly SiteStatus[] {
-    return this.#plane.register.sites.map((site) => {
-      const releases = newestFirst(site)
-      return {
-        site: site.policy.site,
-        hosts: site.policy.hosts,
-        active: releases.filter(acceptsBirths).map((release) => release.registration.version),
-        warnings: warningsOf(site),
-        releases: releases.map((release) => this.#releaseStatus(release)),
-      }
-    })
+    return this.#plane.register.sites.map((site) => this.#siteStatus(site))
+  }
+
+  #siteStatus(site: Site): SiteStatus {
+    const releases = newestFirst(site)
+    return {
+      site: site.policy.site,
+      hosts: site.policy.hosts,
+      active: releases.filter(acceptsBirths).map((release) => release.registration.version),
+      frozen: isFrozen(site),
+      warnings: warningsOf(site, this.#now),
+      releases: releases.map((release) => this.#releaseStatus(release)),
+    }
   }
 
   releases(name: string): readonly ReleaseStatus[] | null {
@@ -70,14 +75,29 @@ export class GatewayReader implements GatewayView {
 
   async activate(siteName: string, version: string, order: Order): Promise<ReleaseStatus> {
     const { site, release } = this.#known(siteName, version)
-    this.#plane.controller.orderActivation(site, release, order)
+    this.#plane.controller.orders.activate(site, release, order)
     return this.#releaseStatus(this.#known(siteName, version).release)
   }
 
   async drain(siteName: string, version: string, order: Order): Promise<ReleaseStatus> {
     const { site, release } = this.#known(siteName, version)
-    this.#plane.controller.orderDrain(site, release, order)
+    this.#plane.controller.orders.drain(site, release, order)
     return this.#releaseStatus(this.#known(siteName, version).release)
+  }
+
+  async rollback(siteName: string, order: Order & { readonly to: string | null }): Promise<ReleaseStatus> {
+    const { registration } = this.#plane.controller.orders.rollback(this.#knownSite(siteName), order)
+    return this.#releaseStatus(this.#known(siteName, registration.version).release)
+  }
+
+  async freeze(siteName: string, order: Order): Promise<SiteStatus> {
+    this.#plane.controller.orders.freeze(this.#knownSite(siteName), order)
+    return this.#siteStatus(this.#knownSite(siteName))
+  }
+
+  async unfreeze(siteName: string, order: Order): Promise<SiteStatus> {
+    this.#plane.controller.orders.unfreeze(this.#knownSite(siteName), order)
+    return this.#siteStatus(this.#knownSite(siteName))
   }
 
   async retire(siteName: string, version: string, by: string): Promise<ReleaseStatus> {
@@ -112,14 +132,18 @@ export class GatewayReader implements GatewayView {
     return this.#plane.parts.clock.now()
   }
 
-  /** The API has looked it up before; here it can only be gone since. */
+  /** The API has looked them up before; here they can only be gone since. */
   #known(siteName: string, version: string): { readonly site: Site; readonly release: Release } {
-    const site = this.#plane.register.sites.find((each) => each.policy.site === siteName)
-    const release = [...(site?.releases.values() ?? [])].find((each) => each.registration.version === version)
-    if (site === undefined || release === undefined) {
-      throw new RuleRefusal('no-such-release', `site "${siteName}" has no release "${version}"`)
-    }
-    return { site, release }
+    const site = this.#knownSite(siteName)
+    const release = [...site.releases.values()].find((each) => each.registration.version === version)
+    if (release !== undefined) return { site, release }
+    throw new RuleRefusal('no-such-release', `site "${siteName}" has no release "${version}"`)
+  }
+
+  #knownSite(name: string): Site {
+    const site = this.#plane.register.sites.find((each) => each.policy.site === name)
+    if (site === undefined) throw new RuleRefusal('no-such-site', `there is no site "${name}"`)
+    return site
   }
 
   #releaseReading(site: Site, release: Release): ReleaseReading {
@@ -217,21 +241,41 @@ function newestFirst(site: Site): Release[] {
   return [...site.releases.values()].sort((a, b) => compareReleases(site, b, a))
 }
 
-function warningsOf(site: Site): string[] {
+function warningsOf(site: Site, now: number): string[] {
   const warnings: string[] = []
   if (site.file === null) warnings.push('the site file is gone: its releases drain')
   else if (![...site.releases.values()].some(acceptsBirths)) {
     warnings.push('no release accepts births: new visitors get 503')
   }
-  const active = activeRelease(site)
-  for (const { state, registration } of site.releases.values()) {
-    if (state.name !== 'staged' || registration.activate.kind !== 'auto' || active === null) continue
-    const above = `"activate: auto" never goes below the active "${active.registration.version}"`
-    warnings.push(`"${registration.version}" stays staged: ${above}`)
+  if (isFrozen(site)) warnings.push(`frozen by ${site.frozenBy ?? 'its file'}: nothing is activated`)
+  for (const release of site.releases.values()) {
+    const reason = release.state.name === 'staged' ? whyStaged(site, release, now) : null
+    if (reason !== null) warnings.push(`"${release.registration.version}" stays staged: ${reason}`)
   }
   const former = formerReleases(site).length
   if (former > site.policy.retain.previous) {
     warnings.push(`${former} former releases are kept, retain.previous is ${site.policy.retain.previous}`)
   }
   return warnings
+}
+
+/** What a release with a plan of its own waits for; null for one that waits for an operator, as it was told to. */
+function whyStaged(site: Site, release: Release, now: number): string | null {
+  const active = activeRelease(site)
+  const { activate: plan } = release.registration
+  if (plan.kind === 'auto' && active !== null && compareReleases(site, active, release) > 0) {
+    return `"activate: auto" never goes below the active "${active.registration.version}"`
+  }
+  const decision = boarding(plan, { isFrozen: isFrozen(site), windows: site.policy.windows }, now)
+  if (decision.kind === 'board') return refusedByData(site, release)?.message ?? null
+  if (decision.because === 'manual') return null
+  const until = decision.until === null ? '' : ` until ${isoText(decision.until)}`
+  return `${waits[decision.because]}${until}`
+}
+
+const waits: Readonly<Record<Exclude<WaitCause, 'manual'>, string>> = {
+  frozen: 'the site is frozen',
+  'closed-window': 'no window is open',
+  'not-yet': 'its instant has not come',
+  missed: 'its instant was missed, and "ifMissed" says "skip"',
 }

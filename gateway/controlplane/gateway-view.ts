@@ -59,6 +59,11 @@ export interface GatewayView {
   activate(site: string, version: string, order: Order): Promise<ReleaseStatus>
   /** Takes births from a release; they go to the last good former one. Rejects with a RuleRefusal. */
   drain(site: string, version: string, order: Order): Promise<ReleaseStatus>
+  /** Back to the last good former release, or to the one named. Rejects with a RuleRefusal. */
+  rollback(site: string, order: Order & { readonly to: string | null }): Promise<ReleaseStatus>
+  /** No release of the site is activated by itself until it is unfrozen. */
+  freeze(site: string, order: Order): Promise<SiteStatus>
+  unfreeze(site: string, order: Order): Promise<SiteStatus>
   /** The operator's retirement of a retirable release (`retire.when: manual`). Rejects with a RuleRefusal. */
   retire(site: string, version: string, by: string): Promise<ReleaseStatus>
 }

@@ -1,43 +1,61 @@
 // When an order of an operator is refused: the rules, each with a name and what stands against it. Pure: reads
 // releases, changes nothing.
 import type { Release } from '../domain/release.js'
+import { isOpen } from '../domain/schedule.js'
 import { compareVersions } from '../domain/version-order.js'
 import { RuleRefusal } from './rule-refusal.js'
-import { activeRelease, type Site } from './site-register.js'
+import { activeRelease, isFrozen, steeredTo, type Site } from './site-register.js'
 
-export interface ActivationOrder {
-  /** Every target answers its probes. */
-  readonly isHealthy: boolean
-  readonly force: boolean
-}
-
-/** Why the release may not be activated now; null when it may. */
-export function refusedActivation(site: Site, release: Release, order: ActivationOrder): RuleRefusal | null {
+/** What stands against an activation whatever the operator says; null for nothing. */
+export function impossibleActivation(release: Release): RuleRefusal | null {
   const { version } = release.registration
   if (release.withdrawn) {
-    return new RuleRefusal(
-      'activate-needs-registration',
-      `the file of "${version}" is gone: drop it again first`,
-    )
+    const remedy = 'drop it again first'
+    return new RuleRefusal('activate-needs-registration', `the file of "${version}" is gone: ${remedy}`)
   }
-  if (!['staged', 'draining', 'retirable', 'active'].includes(release.state.name)) {
-    const remedy = 'it must have passed its checks: see the last probes in `amarre status`'
+  if (release.state.name === 'rejected') {
+    return new RuleRefusal('activate-needs-registration', `"${version}" is rejected: ${release.state.why}`)
+  }
+  if (release.state.name === 'registered' || release.state.name === 'checking') {
+    const remedy = 'see the last probes in `amarre status`'
     return new RuleRefusal('activate-needs-checked', `"${version}" is ${release.state.name}: ${remedy}`)
   }
-  if (!order.isHealthy && !order.force) {
-    return new RuleRefusal('activate-needs-health', `a target of "${version}" does not answer its probes`)
+  return null
+}
+
+/** What stands against activating a release now, unless it is forced. */
+export function refusedActivation(site: Site, release: Release, now: number): RuleRefusal | null {
+  return refusedByTime(site, now) ?? refusedBySteering(site, release) ?? refusedByData(site, release)
+}
+
+/** What stands against going back, unless it is forced: a freeze or a closed window does not. */
+export function refusedRollback(site: Site, release: Release): RuleRefusal | null {
+  return refusedBySteering(site, release) ?? refusedByData(site, release)
+}
+
+function refusedByTime(site: Site, now: number): RuleRefusal | null {
+  if (isFrozen(site)) {
+    const by = site.frozenBy ?? 'its file'
+    return new RuleRefusal('site-frozen', `"${site.policy.site}" is frozen by ${by}`)
   }
-  return order.force ? null : refusedByData(site, release)
+  if (isOpen(site.policy.windows, now)) return null
+  return new RuleRefusal('closed-window', `no activation window of "${site.policy.site}" is open`)
+}
+
+function refusedBySteering(site: Site, release: Release): RuleRefusal | null {
+  const steered = steeredTo(site)
+  if (steered === null || steered === release.registration.version) return null
+  return new RuleRefusal('steered-by-file', `steered by site.yaml: "active" says "${steered}"`)
 }
 
 /** `rollbackTo`: the oldest version that can run on the data which the active release writes. */
-function refusedByData(site: Site, release: Release): RuleRefusal | null {
+export function refusedByData(site: Site, release: Release): RuleRefusal | null {
   const active = activeRelease(site)
   const floor = active?.registration.rollbackTo ?? null
   if (active === null || floor === null) return null
   const { version } = release.registration
-  if (compareVersions(version, active.registration.version) >= 0 || compareVersions(version, floor) >= 0)
-    return null
+  if (compareVersions(version, active.registration.version) >= 0) return null
+  if (compareVersions(version, floor) >= 0) return null
   const risk = `data that "${active.registration.version}" has written needs "${floor}" or later`
   return new RuleRefusal('rollback-below-floor', `"${version}" may not follow: ${risk}`)
 }

@@ -4,25 +4,27 @@ import type { ReleaseIndex } from '../domain/ids.js'
 import type { Clock } from '../domain/ports.js'
 import { serves, transition, type Release, type ReleaseEvent } from '../domain/release.js'
 import type { Registration } from '../domain/registration.js'
+import { boarding } from '../domain/schedule.js'
 import { isUsable } from '../domain/target-health.js'
 import { compareVersions } from '../domain/version-order.js'
 import type { DesiredState } from './config/desired-state.js'
 import type { Doubts } from './doubts.js'
 import type { EventLog } from './event-log.js'
 import type { EvidenceBook } from './evidence-book.js'
-import type { Order } from './gateway-view.js'
 import type { HealthProber, ProbePlan } from './health-prober.js'
-import { refusedActivation } from './order-rules.js'
+import { OperatorOrders } from './operator-orders.js'
+import { refusedByData } from './order-rules.js'
 import type { Publisher } from './publisher.js'
 import { RegistrationFollower } from './registration-follower.js'
 import { ReleaseRetirement } from './release-retirement.js'
-import { RuleRefusal } from './rule-refusal.js'
 import type { SessionLedger } from './session-ledger.js'
 import { SiteWarnings } from './site-warnings.js'
 import {
   activeRelease,
   compareReleases,
   formerReleases,
+  isFrozen,
+  steeredTo,
   type Site,
   type SiteRegister,
 } from './site-register.js'
@@ -46,6 +48,7 @@ export class ReleaseController {
   readonly #assumed = new Set<ReleaseIndex>()
   /** Verdicts, and the way out of service. */
   readonly retirement: ReleaseRetirement
+  readonly orders: OperatorOrders
   readonly #warnings: SiteWarnings
   readonly #registrations: RegistrationFollower
 
@@ -56,6 +59,14 @@ export class ReleaseController {
       ...parts,
       warnings: this.#warnings,
       apply: (site, release, event, cause) => this.#apply(site, release, event, cause),
+      settle: () => this.settle(),
+    })
+    this.orders = new OperatorOrders({
+      ...parts,
+      apply: (site, release, event, cause) => this.#apply(site, release, event, cause),
+      activate: (site, release, cause) => this.#activate(site, release, cause),
+      giveBack: (site, from) => this.#giveBack(site, from),
+      isHealthy: (release) => this.#isHealthy(release),
       settle: () => this.settle(),
     })
     this.#registrations = new RegistrationFollower({
@@ -86,42 +97,13 @@ export class ReleaseController {
     this.#parts.onChange()
   }
 
-  // -- orders of an operator ----------------------------------------------------------------------------------------------
-
-  /** Throws the RuleRefusal that stands against it. The same order again changes nothing. */
-  orderActivation(site: Site, release: Release, order: Order): void {
-    const refusal = refusedActivation(site, release, {
-      isHealthy: this.#isHealthy(release),
-      force: order.force,
-    })
-    if (refusal !== null) throw refusal
-    if (!this.#parts.publisher.isServedEverywhere(release.index)) {
-      throw new RuleRefusal('activate-needs-serving', 'not every worker serves it yet: try again in a moment')
-    }
-    this.#activate(site, release, `${order.by}${order.force ? ', forced' : ''}`)
-    this.settle()
-  }
-
-  orderDrain(site: Site, release: Release, order: Order): void {
-    if (!serves(release) || release.state.name === 'registered' || release.state.name === 'checking') {
-      const { version } = release.registration
-      throw new RuleRefusal(
-        'drain-needs-serving',
-        `"${version}" is ${release.state.name}: there is nothing to drain`,
-      )
-    }
-    const wasActive = release.state.name === 'active'
-    this.#apply(site, release, { type: 'drain', because: 'operator' }, order.by)
-    if (wasActive) this.#giveBack(site, release)
-    this.settle()
-  }
-
   // -- checking and activating ------------------------------------------------------------------------------------------
 
   #settleSite(site: Site): void {
     for (const { registration } of [...site.releases.values()]) {
       this.#settleRelease(site, registration.version)
     }
+    this.#steer(site)
     this.#warnings.closed(site)
   }
 
@@ -136,21 +118,40 @@ export class ReleaseController {
       this.#apply(site, checking, { type: 'checked' }, 'every target is healthy')
     }
     const staged = current()
-    if (staged?.state.name === 'staged' && staged.registration.activate.kind === 'auto')
-      this.#board(site, staged)
+    if (staged?.state.name === 'staged') this.#board(site, staged)
     const retired = current()
     if (retired?.state.name === 'retired' && retired.withdrawn) this.#remove(site, retired)
   }
 
-  /** A checked release with `activate: auto`: births, or where it stands below the active one, only its sessions. */
+  /** A checked release boards when an order or its plan says so; one that was there from the start serves meanwhile. */
   #board(site: Site, release: Release): void {
     if (!this.#parts.publisher.isServedEverywhere(release.index)) return
+    const { version, activate: plan } = release.registration
+    if (site.ordered?.version === version) return this.#activate(site, release, site.ordered.by)
+    if (steeredTo(site) !== null) return
     const active = activeRelease(site)
-    if (active === null || compareReleases(site, active, release) < 0) {
-      this.#activate(site, release, 'activate: auto')
-    } else if (release.isFounder) {
-      this.#apply(site, release, { type: 'drain', because: 'below-active' }, 'a higher version is active')
+    const isBelow = active !== null && compareReleases(site, active, release) > 0
+    if (isBelow && plan.kind === 'auto') {
+      if (release.isFounder) {
+        this.#apply(site, release, { type: 'drain', because: 'below-active' }, 'a higher version is active')
+      }
+      return
     }
+    const rules = { isFrozen: isFrozen(site), windows: site.policy.windows }
+    const decision = boarding(plan, rules, this.#parts.clock.now())
+    if (decision.kind === 'board' && refusedByData(site, release) === null) {
+      this.#activate(site, release, `activate: ${plan.kind}`)
+    }
+  }
+
+  /** `active` in the site's file: that release boards as soon as it can, whatever its own plan says. */
+  #steer(site: Site): void {
+    const version = steeredTo(site)
+    const release = version === null ? undefined : site.releases.get(version)
+    if (release === undefined || isFrozen(site)) return
+    if (!['staged', 'draining', 'retirable'].includes(release.state.name) || release.withdrawn) return
+    if (!this.#isHealthy(release) || !this.#parts.publisher.isServedEverywhere(release.index)) return
+    if (refusedByData(site, release) === null) this.#activate(site, release, 'site.yaml: active')
   }
 
   /** The release accepts births from now on; the former active one drains. */
@@ -162,6 +163,7 @@ export class ReleaseController {
     }
     this.#apply(site, release, { type: 'activate' }, cause)
     site.wasEverActive = true
+    if (site.ordered?.version === release.registration.version) site.ordered = null
   }
 
   /** Births go to the last good former release, where the data rule allows it. */

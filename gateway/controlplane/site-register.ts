@@ -22,6 +22,12 @@ export interface Site {
   nextOrdinal: number
   /** Whether a release was ever active: before that, every healthy one may serve. */
   wasEverActive: boolean
+  /** By whose order no release is activated; null: none. The file can freeze the site as well. */
+  frozenBy: string | null
+  /** A release that boards as soon as it has passed its checks again, by an order. */
+  ordered: { readonly version: ReleaseVersion; readonly by: string } | null
+  /** `active` of the site's file, where an order was forced against it: ignored until the file says otherwise. */
+  overruled: ReleaseVersion | null
 }
 
 export interface SavedSite {
@@ -31,6 +37,9 @@ export interface SavedSite {
   readonly superseded: readonly SupersededPromise[]
   readonly nextOrdinal: number
   readonly wasEverActive: boolean
+  readonly frozenBy: string | null
+  readonly ordered: { readonly version: ReleaseVersion; readonly by: string } | null
+  readonly overruled: ReleaseVersion | null
 }
 
 export interface SavedRegister {
@@ -58,6 +67,9 @@ export class SiteRegister {
       superseded: [],
       nextOrdinal: 0,
       wasEverActive: false,
+      frozenBy: null,
+      ordered: null,
+      overruled: null,
     }
     this.#sites.set(policy.site, site)
     return site
@@ -70,6 +82,7 @@ export class SiteRegister {
       const stillInForce = site.superseded.filter((each) => each.at + each.promiseMs > now)
       site.superseded = [...stillInForce, { promiseMs: former, at: now }]
     }
+    if (site.overruled !== policy.active) site.overruled = null
     site.policy = policy
   }
 
@@ -143,6 +156,17 @@ export function compareReleases(site: Site, a: Release, b: Release): number {
 
 export function activeRelease(site: Site): Release | null {
   return [...site.releases.values()].find((release) => release.state.name === 'active') ?? null
+}
+
+/** Whether no release is activated by itself, by the file or by an order. */
+export function isFrozen(site: Site): boolean {
+  return site.policy.freeze || site.frozenBy !== null
+}
+
+/** The version that the site's file wants to be active; null where it does not steer, or was overruled. */
+export function steeredTo(site: Site): ReleaseVersion | null {
+  const { active } = site.policy
+  return active === site.overruled ? null : active
 }
 
 /** Releases on their way out, the latest activated first. */

@@ -9,21 +9,9 @@ import type {
   ToWorker,
   WorkerReport,
 } from '../plane-protocol.js'
+import { Awaited } from './awaited.js'
 import type { WorkerKey } from './traffic.js'
-
-/** One running worker process. */
-export interface WorkerHandle {
-  readonly pid: number
-  send(message: ToWorker): void
-  kill(signal: 'SIGTERM' | 'SIGKILL'): void
-}
-
-/** What a worker process tells whoever forked it. */
-export interface WorkerObserver {
-  onMessage(message: FromWorker): void
-  onFault(reason: string): void
-  onExit(how: string): void
-}
+import type { WorkerHandle, WorkerObserver } from './worker-handle.js'
 
 /** What the supervisor tells its owner. */
 export interface SupervisorEvents {
@@ -64,8 +52,12 @@ interface Worker {
   state: 'starting' | 'waiting' | 'listening' | 'leaving'
   acknowledged: number
   lastHeardAt: number
-  /** When it began to fall silent for too long: it has been killed. */
+  /** It fell silent for too long: it has been killed. */
   isKilled: boolean
+  /** It has said that it accepts connections. */
+  isAccepting: boolean
+  /** The one that it will take the place of; null once it has a place of its own. */
+  successorOf: WorkerKey | null
 }
 
 export class Supervisor {
@@ -78,7 +70,9 @@ export class Supervisor {
   #lost = 0
   #isLeaving = false
   #watchedAt = 0
-  #whenGone: (() => void) | null = null
+  #isRolling = false
+  /** Workers that come and go. */
+  readonly #awaited = new Awaited()
   readonly #restarts = new Set<NodeJS.Timeout>()
 
   constructor(options: SupervisorOptions) {
@@ -144,24 +138,54 @@ export class Supervisor {
   async leave(withinMs: number): Promise<void> {
     this.#isLeaving = true
     for (const timer of this.#restarts) clearTimeout(timer)
-    if (this.#workers.size === 0) return
-    const gone = new Promise<void>((resolve) => (this.#whenGone = resolve))
-    for (const worker of this.#workers.values()) {
-      if (worker.state === 'listening') worker.state = 'leaving'
-      worker.handle.send({ kind: 'leave', withinMs })
-    }
-    const overstay = setTimeout(() => this.#killAll(), withinMs + 1_000)
-    await gone
-    clearTimeout(overstay)
+    await Promise.all([...this.#workers.values()].map((worker) => this.#dismiss(worker, withinMs)))
   }
 
-  #killAll(): void {
-    for (const worker of this.#workers.values()) worker.handle.kill('SIGKILL')
+  /**
+   * Replaces the workers one after the other, each by a fresh one that accepts connections before it is told to leave
+   * within that time. A second call while it goes on changes nothing; a fresh one that cannot take its place ends it.
+   */
+  async roll(withinMs: number): Promise<void> {
+    if (this.#isRolling || this.#isLeaving) return
+    this.#isRolling = true
+    for (const old of [...this.#workers.values()]) {
+      if (!(await this.#relieve(old, withinMs))) break
+    }
+    this.#isRolling = false
+  }
+
+  /** False: the rest of the roll is given up. */
+  async #relieve(old: Worker, withinMs: number): Promise<boolean> {
+    const fresh = this.#fork(old.key)
+    await this.#awaited.until(() => fresh.isAccepting || !this.#isHere(fresh) || this.#isLeaving)
+    if (this.#isLeaving) return false
+    if (!this.#isHere(fresh)) {
+      this.#options.log.error('a fresh worker could not take its place, the others stay', {
+        pid: old.handle.pid,
+      })
+      return false
+    }
+    fresh.successorOf = null
+    if (this.#isHere(old)) await this.#dismiss(old, withinMs)
+    return !this.#isLeaving
+  }
+
+  #isHere(worker: Worker): boolean {
+    return this.#workers.has(worker.key)
+  }
+
+  /** Tells one to finish within that time; resolves when it has gone, killed if it overstays. */
+  async #dismiss(worker: Worker, withinMs: number): Promise<void> {
+    if (worker.state === 'listening') worker.state = 'leaving'
+    worker.handle.send({ kind: 'leave', withinMs })
+    const overstay = setTimeout(() => worker.handle.kill('SIGKILL'), withinMs + 1_000)
+    await this.#awaited.until(() => !this.#isHere(worker))
+    clearTimeout(overstay)
   }
 
   // -- one worker's life ------------------------------------------------------------------------------------------------
 
-  #fork(): void {
+  #fork(successorOf: WorkerKey | null = null): Worker {
     const key = this.#nextKey++
     const now = this.#options.clock.monotonic()
     const handle = this.#options.fork({
@@ -177,8 +201,11 @@ export class Supervisor {
       acknowledged: 0,
       lastHeardAt: now,
       isKilled: false,
+      isAccepting: false,
+      successorOf,
     }
     this.#workers.set(key, worker)
+    return worker
   }
 
   #heard(key: WorkerKey, message: FromWorker): void {
@@ -195,8 +222,10 @@ export class Supervisor {
         return this.#acknowledged(worker, message.generation)
       case 'listening':
         log.info('worker listens', { pid: worker.handle.pid, port: message.port })
-        return
+        worker.isAccepting = true
+        return this.#awaited.lookAgain()
       case 'listen-failed':
+        if (worker.successorOf !== null) worker.handle.kill('SIGKILL')
         return events.onListenFailed(message.reason)
       case 'report':
         return events.onReport(key, message.report)
@@ -240,13 +269,19 @@ export class Supervisor {
       log.error('worker is gone', { pid: worker.handle.pid, how })
       events.onLost(key, how)
     }
-    if (this.#isLeaving) {
-      if (this.#workers.size === 0) this.#whenGone?.()
-      return
-    }
+    this.#awaited.lookAgain()
+    if (this.#isLeaving) return
     // Fewer workers may mean that all that are left have acknowledged.
     this.#announceAcknowledged()
-    this.#replace(clock.monotonic() - worker.startedAt)
+    if (this.#leavesGap(worker)) this.#replace(clock.monotonic() - worker.startedAt)
+  }
+
+  #leavesGap(gone: Worker): boolean {
+    if (gone.state === 'leaving' || gone.successorOf !== null) return false
+    const successor = [...this.#workers.values()].find((worker) => worker.successorOf === gone.key)
+    if (successor === undefined) return true
+    successor.successorOf = null
+    return false
   }
 
   #replace(livedMs: number): void {

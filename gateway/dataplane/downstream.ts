@@ -1,4 +1,5 @@
 // The client's side of one exchange: what every front implements and all that the exchange knows of it.
+import type { ErrorCode } from '../domain/errors.js'
 import type { RequestHead } from './request-head.js'
 
 /** How the front delimits the response's body; `none` when it has none. */
@@ -32,6 +33,8 @@ export interface ResponseStart {
 /** One request of a client and the way to answer it. Every method is harmless after the exchange is over. */
 export interface Downstream {
   readonly head: RequestHead
+  /** An interim answer (1xx but 100 and 101), as far as front and client can carry it; sent at once, before `start`. */
+  interim(status: number, fields: FieldBlock): void
   /** The head of the answer; once. It and what follows are sent by `flush`. */
   start(response: ResponseStart): void
   /** A piece of the body; the bytes need to stay valid until `flush` only. */
@@ -47,10 +50,15 @@ export interface Downstream {
   resumeBody(): void
 }
 
+/** Why a request's body has no end: it is malformed, or came too slowly. */
+export type BodyFailure = Extract<ErrorCode, 'bad_request' | 'request_timeout'>
+
 /** What the front tells the exchange. Nothing is told after `onAborted`. */
 export interface DownstreamEvents {
   /** A piece of the request's body, the exchange's own to keep. Empty pieces are possible. */
   onBody(chunk: Buffer, isLast: boolean): void
+  /** The rest of the request's body will not come; the client can still be told. */
+  onBodyFailed(code: BodyFailure): void
   /** After `flush` returned false. */
   onDrained(): void
   /** The client went away before the answer was complete. */

@@ -1,13 +1,14 @@
 // One proxied request, from its head to its account. The phases stand in the order in which they happen: read, decide,
 // send, relay the request's body, relay the response, account (docs/architecture.md draws them).
 import { decide, type Decision } from '../domain/affinity.js'
-import { freeTarget, sessionTarget } from '../domain/balancing.js'
+import { anotherTarget, freeTarget, sessionTarget } from '../domain/balancing.js'
+import { countsAgainstTarget } from '../domain/ejection.js'
 import { GatewayError, type ErrorCode } from '../domain/errors.js'
 import { isIdempotentMethod } from '../domain/request-facts.js'
 import { nextAttempt } from '../domain/retry.js'
 import type { ReleaseRoute, SiteRoute, TargetRoute } from '../domain/routing-table.js'
 import { identifyClient } from './client-identity.js'
-import type { Downstream, DownstreamEvents, FieldBlock, ResponseFraming } from './downstream.js'
+import type { BodyFailure, Downstream, DownstreamEvents, FieldBlock, ResponseFraming } from './downstream.js'
 import type { DownstreamUpgrade } from './downstream-socket.js'
 import { ExchangeSession } from './exchange-session.js'
 import { LongStay } from './long-stay.js'
@@ -162,6 +163,8 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
 
   #send(route: Route, fresh: boolean): void {
     this.#attempts++
+    const { pools, clock } = this.#state
+    if (pools.isTroubled) pools.sent(route.target, clock.monotonic())
     if (this.#upgrade !== null) return this.#sendUpgrade(this.#upgrade, route)
     const request = {
       head: route.upstreamHead,
@@ -170,7 +173,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
       bodyFraming: this.#framing,
       fresh,
     }
-    this.#call = this.#state.pools.of(route.target).send(request, this)
+    this.#call = pools.of(route.target).send(request, this)
   }
 
   #sendUpgrade({ connect }: Upgrade, route: Route): void {
@@ -201,10 +204,17 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     this.#downstream.resumeBody()
   }
 
+  onBodyFailed(code: BodyFailure): void {
+    this.onError(new GatewayError(code))
+  }
+
   // -- relay the response -----------------------------------------------------------------------------------------------
 
-  onInterim(): void {
-    // An interim answer belongs to one hop unless the front declares that it can pass it on; none does yet.
+  /** 100 belongs to one hop: the front says it itself where the client waits for it. */
+  onInterim(head: ResponseHead): void {
+    if (head.status === 100) return
+    const runs = keptRuns(head, this.#masks.usual)
+    this.#downstream.interim(head.status, { bytes: head.bytes, runs, lines: '' })
   }
 
   onHead(head: ResponseHead): void {
@@ -212,6 +222,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     if (route === null) return
     this.#isAnswered = true
     this.#status = head.status
+    this.#targetAnswered(route)
     const now = this.#state.clock.now()
     const given = route.session.handOut(head, route.target, now)
     if (isEventStream(head)) {
@@ -232,6 +243,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   onSocket(head: ResponseHead, protocol: string, upstream: SocketEnd): void {
     const route = this.#route
     if (route === null || this.#upgrade === null) return
+    this.#targetAnswered(route)
     const given = route.session.handOut(head, route.target, this.#state.clock.now())
     const fields = { bytes: head.bytes, runs: keptRuns(head, this.#masks.usual), lines: given.lines }
     const client = this.#upgrade.downstream.accept(fields, protocol)
@@ -242,6 +254,11 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     this.#status = head.status
     openTunnel(this.#state, { release: route.release, session: route.session, client, upstream })
     this.#finish()
+  }
+
+  #targetAnswered(route: Route): void {
+    const { pools, clock } = this.#state
+    if (pools.isTroubled) pools.answered(route.target, clock.monotonic())
   }
 
   #fields(head: ResponseHead, given: Handout): FieldBlock {
@@ -282,7 +299,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   onError(error: GatewayError): void {
     const route = this.#route
     if (this.#isOver || route === null) return
-    this.#state.activity.of(route.release.index).failed(error.code)
+    this.#countFailure(error, route)
     this.#call?.cancel()
     if (this.#isAnswered) return this.#cut(error.code)
     const next = nextAttempt({
@@ -293,8 +310,18 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
       attempts: this.#attempts,
     })
     if (next === 'none') return this.#refuse(publicError(error, route), route.identity)
-    if (next === 'other-target') route.target = otherTarget(route, this.#state) ?? route.target
+    if (next === 'other-target') {
+      route.target = anotherTarget(route.release, route.target, this.#state.balancing) ?? route.target
+    }
     this.#send(route, true)
+  }
+
+  /** What the client did wrong is no error of the application's. */
+  #countFailure(error: GatewayError, { release, target }: Route): void {
+    if (error.side === 'downstream') return
+    const { activity, pools, clock } = this.#state
+    activity.of(release.index).failed(error.code)
+    if (countsAgainstTarget(error)) pools.failed(target, release, clock.monotonic())
   }
 
   onAborted(): void {
@@ -420,10 +447,4 @@ function framingOf(head: ResponseHead): ResponseFraming {
 function publicError(error: GatewayError, route: Route): ErrorCode {
   const isUnreached = error.code === 'connect_refused' || error.code === 'connect_timeout'
   return isUnreached && !route.mayLeaveTarget ? 'target_gone' : error.code
-}
-
-/** Another usable target of the release; null when there is none. */
-function otherTarget(route: Route, state: WorkerState): TargetRoute | null {
-  const others = route.release.usableTargets.filter((target) => target !== route.target)
-  return others[Math.floor(state.balancing.random() * others.length)] ?? null
 }

@@ -7,11 +7,23 @@ export interface BalancingInput {
   readonly loadOf: (target: TargetRoute) => number
   /** From 0 (inclusive) to 1 (exclusive). */
   readonly random: () => number
+  /** The part of its share that a target gets, 0 to 1 (domain/ejection.ts); absent while each gets all of it. */
+  readonly shareOf?: ((target: TargetRoute) => number) | undefined
 }
 
 /** For requests without a session of their own yet. */
 export function freeTarget(release: ReleaseRoute, input: BalancingInput): TargetRoute | null {
   return lessBusyOfTwo(release.usableTargets, input)
+}
+
+/** For another attempt; null when the release has no other target that may be used. */
+export function anotherTarget(
+  release: ReleaseRoute,
+  failed: TargetRoute,
+  input: BalancingInput,
+): TargetRoute | null {
+  const others = release.usableTargets.filter((target) => target !== failed)
+  return lessBusyOfTwo(others, input)
 }
 
 /**
@@ -33,9 +45,22 @@ export function sessionTarget(
 
 /** "The power of two choices" (Mitzenmacher 2001): close to the least busy, without a herd. */
 function lessBusyOfTwo(targets: readonly TargetRoute[], input: BalancingInput): TargetRoute | null {
-  const first = targets[Math.floor(input.random() * targets.length)]
-  if (targets.length < 2) return first ?? null
-  const second = targets[Math.floor(input.random() * targets.length)]
-  if (first === undefined || second === undefined) return first ?? second ?? null
+  if (targets.length < 2) return targets[0] ?? null
+  const first = pick(targets, input)
+  const second = pick(targets, input)
   return input.loadOf(second) < input.loadOf(first) ? second : first
+}
+
+/** One at random, each as likely as its share; where nobody has any, each as likely as the others. */
+function pick(targets: readonly TargetRoute[], { random, shareOf }: BalancingInput): TargetRoute {
+  const point = random()
+  const any = targets[Math.floor(point * targets.length)] as TargetRoute
+  if (shareOf === undefined) return any
+  const total = targets.reduce((sum, target) => sum + shareOf(target), 0)
+  let passed = 0
+  for (const target of targets) {
+    passed += shareOf(target)
+    if (point * total < passed) return target
+  }
+  return any
 }

@@ -26,6 +26,7 @@ export const errorKinds = {
   bad_target: { side: 'downstream', status: 400, message: 'the request target is malformed' },
   request_timeout: { side: 'downstream', status: 408, message: 'the request took too long to arrive' },
   body_too_large: { side: 'downstream', status: 413, message: 'the request body is too large' },
+  head_too_large: { side: 'downstream', status: 431, message: 'the request head is too large' },
   expectation_failed: { side: 'downstream', status: 417, message: 'the expectation cannot be met' },
   method_not_implemented: { side: 'downstream', status: 501, message: 'the method is not supported' },
   client_aborted: { side: 'downstream', status: 499, message: 'the client went away' },

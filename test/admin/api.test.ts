@@ -16,6 +16,7 @@ view.siteList = [
     site: 'shop',
     hosts: ['shop.example.com'],
     active: ['1.1.0'],
+    frozen: false,
     warnings: [],
     releases: [
       releaseStatus({ version: '1.1.0', acceptsBirths: true, share: 1 }),
@@ -177,6 +178,23 @@ t.test('activate and drain are orders of one release; force is said in its name'
   t.equal((await post(`${release}/drain`, json, '{"force":"yes"}')).status, 400)
 })
 
+t.test('a site is rolled back, frozen and unfrozen by order', async (t) => {
+  t.teardown(() => (view.orders.length = 0))
+  const json = { authorization, 'content-type': 'application/json' }
+  const send = (method: string, path: string, body = '{}') =>
+    fetch(`http://127.0.0.1:${server.port}/api/v1/sites/${path}`, { method, headers: json, body })
+  t.match(await (await send('POST', 'shop/rollback', '{"to":"1.0.0"}')).json(), { version: '1.0.0' })
+  t.match(await (await send('PUT', 'shop/freeze', '{"reason":"sale"}')).json(), { frozen: true })
+  t.match(await (await send('DELETE', 'shop/freeze')).json(), { frozen: false })
+  t.same(view.orders, [
+    'rollback shop 1.0.0 by operator at 127.0.0.1',
+    'freeze shop by operator at 127.0.0.1: sale',
+    'unfreeze shop by operator at 127.0.0.1',
+  ])
+  t.equal((await send('PUT', 'nosuch/freeze')).status, 404)
+  t.equal((await send('POST', 'shop/rollback', '{"to":7}')).status, 400)
+})
+
 t.test('a body that is none is refused before anything is done', async (t) => {
   const json = { authorization, 'content-type': 'application/json' }
   const cases: readonly (readonly [Record<string, string>, string, number])[] = [
@@ -248,6 +266,8 @@ t.test('the OpenAPI document lists every route, and each of its references leads
     '/api/v1/sites/{site}/releases/{version}/activate',
     '/api/v1/sites/{site}/releases/{version}/drain',
     '/api/v1/sites/{site}/releases/{version}/retire',
+    '/api/v1/sites/{site}/rollback',
+    '/api/v1/sites/{site}/freeze',
     '/api/v1/status',
     '/livez',
     '/metrics',

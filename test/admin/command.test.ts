@@ -56,6 +56,7 @@ view.siteList = [
     site: 'shop',
     hosts: ['shop.example.com', 'www.example.com'],
     active: ['1.1.0'],
+    frozen: false,
     warnings: ['more releases hold sessions than "retain.previous" allows'],
     releases: [
       releaseStatus({ version: '1.2.0-rc.1', state: 'rejected', rejected: '"targets" is missing' }),
@@ -71,7 +72,7 @@ view.siteList = [
       releaseStatus({ version: '0.9.0', state: 'retirable' }),
     ],
   },
-  { site: 'blog', hosts: ['*'], active: [], warnings: [], releases: [] },
+  { site: 'blog', hosts: ['*'], active: [], frozen: false, warnings: [], releases: [] },
 ]
 view.eventList = [event(2), { ...event(1), type: 'config', from: null, to: null, release: null }]
 view.gateway = {

@@ -148,6 +148,25 @@ export class FakeView implements GatewayView {
     return this.#ordered('drain', 'draining', { site, version, order })
   }
 
+  rollback(site: string, order: Order & { readonly to: string | null }): Promise<ReleaseStatus> {
+    return this.#ordered('rollback', 'active', { site, version: order.to ?? '1.0.0', order })
+  }
+
+  freeze(site: string, order: Order): Promise<SiteStatus> {
+    return this.#frozen(site, order, true)
+  }
+
+  unfreeze(site: string, order: Order): Promise<SiteStatus> {
+    return this.#frozen(site, order, false)
+  }
+
+  #frozen(name: string, order: Order, frozen: boolean): Promise<SiteStatus> {
+    const site = this.siteList.find((each) => each.site === name)
+    if (site === undefined) return Promise.reject(new RuleRefusal('no-such-site', name))
+    this.orders.push(`${frozen ? 'freeze' : 'unfreeze'} ${name} by ${order.by}`)
+    return Promise.resolve({ ...site, frozen })
+  }
+
   #ordered(
     verb: string,
     state: ReleaseStatus['state'],

@@ -1,8 +1,9 @@
 // The rules of docs/architecture.md that a reviewer would otherwise have to remember: who may import whom, where each
 // outside package lives, how long a file may be. A new folder or package is added to a table here on purpose.
-import { basename } from 'node:path'
+import { basename, posix } from 'node:path'
 import t from 'tap'
-import { filesUnder, gatewaySources, textOf, type SourceFile } from './source-tree.js'
+import { metricFamilies } from '../../gateway/controlplane/metric-families.js'
+import { filesUnder, gatewaySources, isThere, textOf, type SourceFile } from './source-tree.js'
 
 /** What each folder and each file at the top may import; a name ending in `/` is a folder. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
@@ -35,7 +36,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   pino: ['adapters/pino-log.ts'],
   'prom-client': ['adapters/prom-metrics.ts'],
   semver: ['controlplane/config/'],
-  ws: ['adapters/ws-client.ts'],
+  ws: ['adapters/ws-client.ts', 'adapters/ws-server.ts'],
   yaml: ['controlplane/config/'],
   zod: ['controlplane/config/'],
 }
@@ -55,7 +56,11 @@ const lineLimit = 300
 const longer: Readonly<Record<string, string>> = {
   'adapters/uws-downstream.ts':
     'one response of the front: every order of its calls that must hold, in one place',
+  'adapters/ws-client.ts':
+    'the handshake and the socket that comes of it: every rule of that library in one place',
   'controlplane/control-plane.ts': 'joins all parts of the control plane: one method a message or event',
+  'controlplane/supervisor.ts':
+    'the life of the worker processes: every message and every way to end, in one place',
   'dataplane/exchange.ts':
     'one exchange from its first byte to its last, phase by phase, to be read in one go',
 }
@@ -178,4 +183,23 @@ t.test('the lock file names no host to fetch from', async (t) => {
   }
   const resolved = Object.entries(lock.packages).filter(([, entry]) => entry.resolved !== undefined)
   t.same(resolved, [])
+})
+
+t.test('docs/metrics.md names every metric of the gateway, and no other', async (t) => {
+  const named = textOf('docs/metrics.md').matchAll(/^\| `(amarre_\w+)`/gm)
+  t.same(new Set(Array.from(named, ([, name]) => name)), new Set(metricFamilies.map(({ name }) => name)))
+})
+
+t.test('every link between the documents leads somewhere', async (t) => {
+  const documents = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'docs']
+    .flatMap(filesUnder)
+    .filter((path) => path.endsWith('.md'))
+  const broken = documents.flatMap((path) =>
+    Array.from(textOf(path).matchAll(/\]\((?!https?:)([^)#]+)/g), ([, link = '']) =>
+      posix.join(posix.dirname(path), link),
+    )
+      .filter((target) => !isThere(target))
+      .map((target) => `${path}: ${target}`),
+  )
+  t.same(broken, [])
 })

@@ -35,6 +35,11 @@ export function filesUnder(place: string): readonly string[] {
     .map((entry) => relative(project, join(entry.parentPath, entry.name)))
 }
 
+/** Whether the project has such a file or folder. */
+export function isThere(path: string): boolean {
+  return existsSync(join(project, path))
+}
+
 /** The text of a file of the project. */
 export function textOf(path: string): string {
   return readFileSync(join(project, path), 'utf8')

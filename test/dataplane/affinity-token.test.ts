@@ -109,7 +109,7 @@ t.test('a token has one text only: bits that no byte takes up must not be set', 
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   for (const version of ['1', '12', '123']) {
     const text = signToken(tokenOf({ release: version as ReleaseVersion }), ring)
-    const accepted = [...alphabet].filter((last) => typeof read(text.slice(0, -1) + last) !== 'string')
+    const accepted = alphabet.split('').filter((last) => typeof read(text.slice(0, -1) + last) !== 'string')
     t.same(accepted, [text.at(-1)])
   }
 })

@@ -112,6 +112,7 @@ interface Visit {
   readonly target?: number
   readonly isOver?: boolean
   readonly signsWith?: number
+  readonly nextReportAt?: number
 }
 
 function identityOf(visit: Visit, token: Token | null): RequestIdentity {
@@ -121,7 +122,7 @@ function identityOf(visit: Visit, token: Token | null): RequestIdentity {
     isSecure: visit.isSecure ?? false,
     isHeaderClient: visit.isHeaderClient ?? false,
     token,
-    verified: token === null ? null : { token, nextReportAt: 0 },
+    verified: token === null ? null : { token, nextReportAt: visit.nextReportAt ?? 0 },
     header: (name: string) => headers[name] ?? '',
   } as unknown as RequestIdentity
 }
@@ -357,13 +358,8 @@ function workerOf(table: RoutingTable) {
     token: Token | null = null,
     nextReportAt = 0,
   ) => {
-    const identity = { ...identityOf({}, token), verified: token === null ? null : { token, nextReportAt } }
-    return new ExchangeSession(
-      state as unknown as WorkerState,
-      identity as RequestIdentity,
-      decision,
-      clock.at,
-    )
+    const identity = identityOf({ nextReportAt }, token)
+    return new ExchangeSession(state as unknown as WorkerState, identity, decision, clock.at)
   }
   const touches = () => {
     const { until, ids, releases } = state.activity.takeTouches()

@@ -78,6 +78,7 @@ t.test(
     )
     const visitor = new Visitor(one.url, { t })
     const home = (await visitor.go()).page
+    const bornAt = Date.now()
     const newer = await deploy(one, '2.0.0', t)
     await other.deploy(
       '2.0.0',
@@ -92,6 +93,11 @@ t.test(
       'keys are all that routing needs',
     )
 
+    await until('most of the promise of his birth has passed', async () => {
+      await elsewhere.go()
+      return Date.now() > bornAt + 1_500
+    })
+
     const again = new Visitor(one.url, { t })
     for (const [name, cookie] of elsewhere.jar) again.jar.set(name, cookie)
     const watch = new VerdictWatch(one)
@@ -102,7 +108,7 @@ t.test(
       unsure.verdict.reasons.map(({ because }) => because),
       ['foreign-tokens'],
     )
-    t.equal((await one.metrics()).value('amarre_release_retirable', { release: '1.0.0' }), NaN)
+    t.ok(Number.isNaN((await one.metrics()).value('amarre_release_retirable', { release: '1.0.0' })))
     await one.waitForRelease('1.0.0', ({ state }) => state === 'retired')
     await watch.stop()
     t.ok(
@@ -111,31 +117,3 @@ t.test(
     )
   },
 )
-
-t.test('key rotation loses no pin', async (t) => {
-  const gateway = await startGateway({ t, config: { 'sites/shop/site.yaml': site('30s') } })
-  await deploy(gateway, '1.0.0', t)
-  const visitors = Array.from({ length: 10 }, () => new Visitor(gateway.url, { t }))
-  const homes = await Promise.all(visitors.map((visitor) => visitor.go()))
-  await deploy(gateway, '2.0.0', t)
-  const rotated = await gateway.amarre('keys', 'rotate', '--json')
-  t.match(rotated, { code: 0, stderr: '' })
-  t.same(JSON.parse(rotated.stdout), { keyId: 2 })
-  const returns = await Promise.all(visitors.map((visitor) => visitor.go()))
-  t.same(
-    returns.map(({ page }) => page.session),
-    homes.map(({ page }) => page.session),
-  )
-  t.ok(
-    returns.every(({ setCookies }) => setCookies.some((line) => line.startsWith('amarre='))),
-    'each has a token of the new key',
-  )
-  t.equal(Buffer.from(visitors[0]?.token ?? '', 'base64url').readUInt32BE(2), 2)
-  t.equal(await gateway.stop(), 0)
-  await gateway.restart()
-  t.same(
-    (await Promise.all(visitors.map((visitor) => visitor.go()))).map(({ page }) => page.release),
-    Array(10).fill('1.0.0'),
-  )
-  t.equal((await gateway.metrics()).sum('amarre_tokens_rejected_total'), 0)
-})

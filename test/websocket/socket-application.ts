@@ -58,7 +58,7 @@ export class SocketApplication {
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
       this.requests.push(request)
       if (request.url?.startsWith('/refuse') === true) return refuse(request, socket)
-      if (request.url?.startsWith('/mute') === true) return
+      if (request.url?.startsWith('/mute') === true) return void socket.resume().on('end', () => socket.end())
       if (request.url?.startsWith('/lie') === true) return void socket.end(lie)
       sockets.handleUpgrade(request, socket, head, (ws) => {
         const peer = new Peer(ws)
@@ -70,6 +70,7 @@ export class SocketApplication {
     })
     server.on('request', (request: IncomingMessage, response) => {
       this.requests.push(request)
+      response.setHeader('X-Release', request.headers['amarre-release'] ?? '')
       if (request.url !== '/events') return void response.end('plain')
       response.writeHead(200, { 'Content-Type': 'text/event-stream' })
       response.write('data: 1\n\n')

@@ -1,0 +1,100 @@
+// Child processes of the benchmark: started pinned to a core, awaited until they listen, ended whatever happens.
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+
+/** The worker under test has one core; load, upstream and everything else share the other. */
+export const workerCore = 0
+export const loadCore = 1
+
+const running = new Set<ChildProcess>()
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
+
+/** Whether a program of that name is installed. */
+export function isInstalled(program: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
+}
+
+/** The first line of what a program says of its version. */
+export function versionOf(program: string, ...words: string[]): string {
+  const { stdout, stderr } = spawnSync(program, words, { encoding: 'utf8' })
+  return `${stdout}${stderr}`.split('\n')[0]?.trim() ?? ''
+}
+
+/** Starts a program on one core. What it says on its standard error is ours. */
+export function startPinned(core: number, command: readonly string[], cwd: string): ChildProcess {
+  const child = spawn('taskset', ['-c', String(core), ...command], {
+    cwd,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  return child
+}
+
+/** Ends a program and waits until it is gone. */
+export async function stopProgram(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const gone = once(child, 'exit')
+  child.kill('SIGTERM')
+  const patience = setTimeout(() => child.kill('SIGKILL'), 5000)
+  await gone
+  clearTimeout(patience)
+}
+
+/** Moves a process with all its threads to a core. */
+export function pin(pid: number, core: number): void {
+  spawnSync('taskset', ['-acp', String(core), String(pid)])
+}
+
+/** The children of a process. */
+export function childrenOf(pid: number): number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
+  return text === '' ? [] : text.split(' ').map(Number)
+}
+
+/** CPU time of a process with all its threads since its start, in microseconds, in steps of 10 ms. */
+export function cpuUs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10_000
+}
+
+/** Resident memory of a process in bytes. */
+export function residentBytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0) * 1024
+}
+
+/** A port that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+/** Waits until somebody listens; rejects after ten seconds. */
+export async function listening(port: number, name: string): Promise<void> {
+  const deadline = performance.now() + 10_000
+  while (!(await accepts(port))) {
+    if (performance.now() > deadline) throw new Error(`${name} does not listen on port ${port}`)
+    await pause(20)
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => resolve(true))
+    socket.once('error', () => resolve(false))
+    socket.once('connect', () => socket.destroy())
+  })
+}
+
+export function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}

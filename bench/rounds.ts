@@ -1,0 +1,72 @@
+// Measures contenders side by side: alternately, round after round, CPU time of the worker for each request.
+import type { Case } from './cases.js'
+import type { Running } from './contenders/contender.js'
+import { runLoad } from './load/wrk.js'
+import { cpuUs, residentBytes } from './programs.js'
+
+/** A contender that runs, with its visitors. */
+export interface Entrant {
+  readonly name: string
+  readonly running: Running
+  readonly cookies: readonly string[]
+  readonly directory: string
+}
+
+/** One round of one contender. */
+export interface Sample {
+  readonly contender: string
+  readonly case: string
+  readonly round: number
+  readonly requests: number
+  readonly seconds: number
+  readonly failures: number
+  /** CPU time of the worker for each request. */
+  readonly workerUs: number
+  /** CPU time of the process beside it for each request; 0 where there is none. */
+  readonly mainUs: number
+  readonly residentBytes: number
+  readonly p50Us: number
+  readonly p99Us: number
+}
+
+export interface RoundOptions {
+  readonly round: number
+  readonly seconds: number
+  /** Requests a second; 0 for as many as possible. */
+  readonly rate: number
+}
+
+export async function measure(entrant: Entrant, load: Case, options: RoundOptions): Promise<Sample> {
+  const { running, cookies, directory } = entrant
+  const { round, seconds, rate } = options
+  const worker = cpuUs(running.workerPid)
+  const main = running.mainPid === null ? 0 : cpuUs(running.mainPid)
+  const result = await runLoad({ ...load, port: running.port, seconds, rate, cookies, directory })
+  const workerAfter = cpuUs(running.workerPid)
+  const mainAfter = running.mainPid === null ? 0 : cpuUs(running.mainPid)
+  return {
+    ...result,
+    contender: entrant.name,
+    case: load.name,
+    round,
+    workerUs: (workerAfter - worker) / result.requests,
+    mainUs: (mainAfter - main) / result.requests,
+    residentBytes: residentBytes(running.workerPid),
+  }
+}
+
+/** Every contender in turn, in every round from another start, so that none always follows the same one. */
+export async function measureInTurn(
+  entrants: readonly Entrant[],
+  load: Case,
+  options: Omit<RoundOptions, 'round'> & { readonly rounds: number },
+): Promise<Sample[]> {
+  const samples: Sample[] = []
+  for (let round = 0; round < options.rounds; round++) {
+    for (let i = 0; i < entrants.length; i++) {
+      const entrant = entrants[(i + round) % entrants.length]
+      if (entrant !== undefined) samples.push(await measure(entrant, load, { ...options, round }))
+    }
+  }
+  return samples
+}

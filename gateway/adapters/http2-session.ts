@@ -1,0 +1,162 @@
+// One HTTP/2 connection of the Node front: its limits, its streams as requests, its orderly end. What the protocol
+// forbids is refused by nghttp2 (RFC 9113 section 8); here is what it leaves to us.
+import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import type { TLSSocket } from 'node:tls'
+import type { BeginExchange } from '../dataplane/downstream.js'
+import type { RequestHead } from '../dataplane/request-head.js'
+import { Http2Downstream } from './http2-downstream.js'
+import { addressText } from './node-request.js'
+import type { SlowBodies } from './slow-bodies.js'
+
+export interface Http2SessionOptions {
+  readonly maxHeadBytes: number
+  /** A connection without streams is closed after this silence. */
+  readonly idleMs: number
+  readonly begin: BeginExchange
+  readonly slowBodies: SlowBodies
+  /** A request failed by a fault of the gateway's own. */
+  readonly onFault: (error: unknown) => void
+}
+
+const maxStreams = 100
+/** What one stream, and one connection, may send ahead of what the application takes. */
+const streamWindowBytes = 256 * 1024
+const connectionWindowBytes = 1024 * 1024
+
+/** Streams that a client may take back unanswered before it is asked to calm down (CVE-2023-44487), and in what time. */
+const maxResets = 100
+const resetWindowMs = 10_000
+
+/** Node's typings of version 20 lack some options of the handshake. */
+const limits = {
+  // Fields in a head; CONTINUATION floods end here or at the bytes below, whichever comes first.
+  maxHeaderListPairs: 256,
+  maxSettings: 32,
+  // MiB: queued frames and heads of all streams together.
+  maxSessionMemory: 4,
+  peerMaxConcurrentStreams: maxStreams,
+}
+
+export function serveHttp2(socket: TLSSocket, options: Http2SessionOptions): ServerHttp2Session {
+  const session = performServerHandshake(socket, {
+    ...limits,
+    settings: {
+      enablePush: false,
+      maxConcurrentStreams: maxStreams,
+      initialWindowSize: streamWindowBytes,
+      maxHeaderListSize: options.maxHeadBytes,
+    },
+  })
+  const resets = new Resets()
+  let open = 0
+  session.setLocalWindowSize(connectionWindowBytes)
+  session.setTimeout(options.idleMs, () => {
+    if (open === 0) session.close()
+  })
+  // What fails ends the session; every stream of it hears of that by itself.
+  session.on('error', () => session.destroy())
+  session.on('stream', (stream, _headers, _flags, rawHeaders: unknown) => {
+    open++
+    stream.on('close', () => {
+      open--
+      if (isTakenBack(stream) && resets.areTooMany()) calmDown(session)
+    })
+    stream.on('error', ignoreLoss)
+    try {
+      beginStream(socket, stream, rawHeaders as string[], options)
+    } catch (error) {
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+      options.onFault(error)
+    }
+  })
+  return session
+}
+
+/** The stream's close event tells the exchange. */
+function ignoreLoss(): void {}
+
+/** The client reset the stream before its answer was complete. */
+function isTakenBack(stream: ServerHttp2Stream): boolean {
+  return stream.aborted && !stream.writableFinished
+}
+
+function calmDown(session: ServerHttp2Session): void {
+  if (session.destroyed) return
+  session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+}
+
+function beginStream(
+  socket: TLSSocket,
+  stream: ServerHttp2Stream,
+  rawHeaders: readonly string[],
+  options: Http2SessionOptions,
+): void {
+  const head = readHttp2Head(rawHeaders, stream.endAfterHeaders, addressText(socket.remoteAddress ?? ''))
+  new Http2Downstream(head, stream, options.slowBodies).begin(options.begin)
+}
+
+/** How often streams were taken back of late. */
+class Resets {
+  #count = 0
+  #since = 0
+
+  areTooMany(): boolean {
+    const now = performance.now()
+    if (now - this.#since > resetWindowMs) {
+      this.#since = now
+      this.#count = 0
+    }
+    return ++this.#count > maxResets
+  }
+}
+
+const forbiddenInValue = /[\0\r\n]/
+
+/**
+ * The head as HTTP/1 would have it. What an application could read differently than we do is marked with an empty name,
+ * which the exchange refuses.
+ */
+export function readHttp2Head(raw: readonly string[], endsHere: boolean, remoteAddress: string): RequestHead {
+  const pseudo = new Map<string, string>()
+  const names: string[] = []
+  const values: string[] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] ?? ''
+    const value = raw[i + 1] ?? ''
+    if (name.startsWith(':')) {
+      pseudo.set(name, value)
+      continue
+    }
+    names.push(forbiddenInValue.test(value) ? '' : name)
+    values.push(value)
+  }
+  addHost(pseudo.get(':authority') ?? '', names, values)
+  if (!endsHere && !names.includes('content-length')) {
+    names.push('transfer-encoding')
+    values.push('chunked')
+  }
+  const target = pseudo.get(':path') ?? ''
+  const query = target.indexOf('?')
+  return {
+    method: pseudo.get(':method') ?? '',
+    target,
+    path: query < 0 ? target : target.slice(0, query),
+    names,
+    values,
+    remoteAddress,
+    isSecure: true,
+  }
+}
+
+/** RFC 9113 section 8.3.1: the authority stands for Host, and a Host beside it must say the same. */
+function addHost(authority: string, names: string[], values: string[]): void {
+  if (authority === '') return
+  const at = names.indexOf('host')
+  if (at < 0) {
+    names.push('host')
+    values.push(authority)
+  } else if (values[at]?.toLowerCase() !== authority.toLowerCase()) {
+    names[at] = ''
+  }
+}

@@ -1,0 +1,109 @@
+// An open WebSocket made of `ws`, as one end of a tunnel; the application's, or a client's on the Node front.
+import type { WebSocket } from 'ws'
+import {
+  abnormal,
+  isSendableCode,
+  noStatus,
+  pauseBytes,
+  type SocketEnd,
+  type SocketEvents,
+} from '../dataplane/socket-end.js'
+
+/** Given by whoever opened the socket, in the turn in which it opened. */
+export class WsEnd implements SocketEnd {
+  readonly canPause = true
+  readonly #ws: WebSocket
+  #events: SocketEvents | null = null
+  #isSlow = false
+  #isOver = false
+  /** What the peer did wrong, as the client is to hear it. */
+  #fault = abnormal
+
+  constructor(ws: WebSocket) {
+    this.#ws = ws
+    ws.on('error', (error) => this.#blame(error))
+  }
+
+  listen(events: SocketEvents): void {
+    this.#events = events
+    const ws = this.#ws
+    ws.on('message', (message, isBinary) => {
+      if (!this.#isOver) events.onMessage(message as Buffer, isBinary)
+    })
+    ws.on('ping', (payload) => {
+      if (!this.#isOver) events.onPing(payload)
+    })
+    ws.on('pong', (payload) => {
+      if (!this.#isOver) events.onPong(payload)
+    })
+    ws.on('close', (code, reason) => this.#closed(code, reason))
+  }
+
+  /** `ws` tells the peer itself what it did wrong. */
+  #blame(error: Error): void {
+    const isTooBig = 'code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
+    this.#fault = isTooBig ? 1009 : abnormal
+  }
+
+  #closed(code: number, reason: Buffer): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#events?.onClose(code === abnormal ? this.#fault : code, reason)
+  }
+
+  get waitingBytes(): number {
+    return this.#ws.bufferedAmount
+  }
+
+  readonly #sent = (): void => {
+    if (!this.#isSlow || this.#isOver || this.waitingBytes >= pauseBytes / 2) return
+    this.#isSlow = false
+    this.#events?.onDrained()
+  }
+
+  send(message: Buffer, isBinary: boolean): boolean {
+    if (this.#isOver) return true
+    this.#ws.send(message, { binary: isBinary }, this.#sent)
+    return this.#isKeepingUp()
+  }
+
+  ping(payload: Buffer): boolean {
+    if (this.#isOver) return true
+    this.#ws.ping(payload, true, this.#sent)
+    return this.#isKeepingUp()
+  }
+
+  pong(payload: Buffer): boolean {
+    if (this.#isOver) return true
+    this.#ws.pong(payload, true, this.#sent)
+    return this.#isKeepingUp()
+  }
+
+  /** Once slow it stays so until it has drained: whoever paused for it waits for that word. */
+  #isKeepingUp(): boolean {
+    if (this.waitingBytes >= pauseBytes) this.#isSlow = true
+    return !this.#isSlow
+  }
+
+  pause(): void {
+    if (!this.#isOver) this.#ws.pause()
+  }
+
+  resume(): void {
+    if (!this.#isOver) this.#ws.resume()
+  }
+
+  close(code: number, reason: Buffer): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    // Paused, the peer's own goodbye would never be read.
+    this.#ws.resume()
+    if (code === noStatus) this.#ws.close()
+    else if (isSendableCode(code)) this.#ws.close(code, reason)
+    else this.#ws.terminate()
+  }
+
+  terminate(): void {
+    this.close(abnormal, Buffer.alloc(0))
+  }
+}

@@ -1,0 +1,84 @@
+// A client's WebSocket on the Node front, made of `ws`: its request, and the socket that comes of it as one end of a
+// tunnel. Knows nothing of the application's end.
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { WebSocketServer } from 'ws'
+import type { FieldBlock } from '../dataplane/downstream.js'
+import type { BeginUpgrade, DownstreamUpgrade } from '../dataplane/downstream-socket.js'
+import { maxMessageBytes, type SocketEnd } from '../dataplane/socket-end.js'
+import { fieldPairs } from './field-pairs.js'
+import { NodeDownstream } from './node-downstream.js'
+import type { SlowBodies } from './slow-bodies.js'
+import { WsEnd } from './ws-end.js'
+
+/** A peer that has vanished without a word is noticed by the system after about this time and ten seconds. */
+const keepAliveMs = 30_000
+
+const server = new WebSocketServer({
+  noServer: true,
+  clientTracking: false,
+  // Each hop frames its own messages; a second deflate would only cost.
+  perMessageDeflate: false,
+  // The application's own pong is the answer, not ours.
+  autoPong: false,
+  maxPayload: maxMessageBytes,
+  // The application has chosen; its choice is among the lines.
+  handleProtocols: () => false,
+})
+
+/** Lines for the 101 that is being written, by its request. */
+const linesOf = new WeakMap<IncomingMessage, readonly string[]>()
+server.on('headers', (headers, request) => headers.push(...(linesOf.get(request) ?? [])))
+
+export interface UpgradeParts {
+  readonly request: IncomingMessage
+  /** Not yet given its socket. */
+  readonly response: ServerResponse
+  /** What was read behind the request. */
+  readonly head: Buffer
+  readonly slowBodies: SlowBodies
+}
+
+/** A request of this front that asks for a socket. */
+export class NodeUpgrade extends NodeDownstream implements DownstreamUpgrade {
+  readonly #read: Buffer
+  readonly #socket: Socket
+  readonly #onDrain = (): void => this.drained()
+
+  constructor({ request, response, head, slowBodies }: UpgradeParts) {
+    super(request, response, slowBodies)
+    this.#read = head
+    this.#socket = request.socket
+    // Node has let go of the connection: the answer's own events are for us to tell.
+    response.assignSocket(this.#socket)
+    this.#socket.on('drain', this.#onDrain)
+    response.on('finish', () => this.#socket.destroySoon())
+  }
+
+  beginUpgrade(begin: BeginUpgrade): void {
+    this.begin(
+      () => begin(this),
+      () => {},
+    )
+  }
+
+  accept(fields: FieldBlock, protocol: string): SocketEnd | null {
+    if (this.isOver) return null
+    this.isOver = true
+    this.response.detachSocket(this.#socket)
+    this.#socket.off('drain', this.#onDrain)
+    this.#socket.setKeepAlive(true, keepAliveMs)
+    linesOf.set(this.request, linesOfAnswer(fields, protocol))
+    let end: SocketEnd | null = null
+    // Fields may hold bytes above 127; what follows are buffers.
+    this.#socket.setDefaultEncoding('latin1')
+    server.handleUpgrade(this.request, this.#socket, this.#read, (ws) => (end = new WsEnd(ws)))
+    return end
+  }
+}
+
+function linesOfAnswer(fields: FieldBlock, protocol: string): string[] {
+  const pairs = fieldPairs(fields)
+  const lines = pairs.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${pairs[i + 1] ?? ''}`] : []))
+  return protocol === '' ? lines : [...lines, `Sec-WebSocket-Protocol: ${protocol}`]
+}

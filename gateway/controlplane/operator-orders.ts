@@ -1,0 +1,118 @@
+// What an operator may order: activation, drain, going back, freeze. Each order either throws the rule that stands
+// against it or is carried out; given again it changes nothing.
+import type { Clock } from '../domain/ports.js'
+import { serves, type Release, type ReleaseEvent } from '../domain/release.js'
+import type { EventLog } from './event-log.js'
+import type { Order } from './gateway-view.js'
+import { impossibleActivation, refusedActivation, refusedRollback } from './order-rules.js'
+import type { Publisher } from './publisher.js'
+import { RuleRefusal } from './rule-refusal.js'
+import { activeRelease, type Site } from './site-register.js'
+
+export interface OrderParts {
+  readonly clock: Clock
+  readonly events: EventLog
+  readonly publisher: Publisher
+  readonly apply: (site: Site, release: Release, event: ReleaseEvent, cause: string) => void
+  readonly activate: (site: Site, release: Release, cause: string) => void
+  readonly giveBack: (site: Site, from: Release) => void
+  /** Every target answers its probes. */
+  readonly isHealthy: (release: Release) => boolean
+  readonly settle: () => void
+}
+
+export class OperatorOrders {
+  readonly #parts: OrderParts
+
+  constructor(parts: OrderParts) {
+    this.#parts = parts
+  }
+
+  /** Births go to the release, at once; a retired one is checked first and boards when it has passed. */
+  activate(site: Site, release: Release, order: Order): void {
+    if (release.state.name === 'active') return
+    const impossible = impossibleActivation(release)
+    if (impossible !== null) throw impossible
+    this.#yieldOrThrow(site, refusedActivation(site, release, this.#parts.clock.now()), order)
+    this.#board(site, release, order)
+  }
+
+  /** Back to the last good former release, or to an older one by name. */
+  rollback(site: Site, order: Order & { readonly to: string | null }): Release {
+    const release = rollbackTarget(site, order.to)
+    const impossible = impossibleActivation(release)
+    if (impossible !== null) throw impossible
+    this.#yieldOrThrow(site, refusedRollback(site, release), order)
+    this.#board(site, release, { ...order, by: `rollback by ${order.by}` })
+    return release
+  }
+
+  drain(site: Site, release: Release, order: Order): void {
+    const { version } = release.registration
+    if (!serves(release) || release.state.name === 'registered' || release.state.name === 'checking') {
+      const detail = `"${version}" is ${release.state.name}: there is nothing to drain`
+      throw new RuleRefusal('drain-needs-serving', detail)
+    }
+    const wasActive = release.state.name === 'active'
+    this.#parts.apply(site, release, { type: 'drain', because: 'operator' }, order.by)
+    if (wasActive) this.#parts.giveBack(site, release)
+    this.#parts.settle()
+  }
+
+  freeze(site: Site, order: Order): void {
+    if (site.frozenBy !== null) return
+    site.frozenBy = order.by
+    this.#parts.events.add('frozen', order.by, { site: site.policy.site })
+    this.#parts.settle()
+  }
+
+  unfreeze(site: Site, order: Order): void {
+    if (site.policy.freeze) {
+      throw new RuleRefusal('steered-by-file', 'site.yaml says "freeze: true": change it there')
+    }
+    if (site.frozenBy === null) return
+    site.frozenBy = null
+    this.#parts.events.add('unfrozen', order.by, { site: site.policy.site })
+    this.#parts.settle()
+  }
+
+  /** A rule that only protects gives way to force, which is an event of its own. */
+  #yieldOrThrow(site: Site, refusal: RuleRefusal | null, order: Order): void {
+    if (refusal === null) return
+    if (!order.force) throw refusal
+    if (refusal.rule === 'steered-by-file') site.overruled = site.policy.active
+    const cause = `${order.by} against "${refusal.rule}": ${refusal.message}`
+    this.#parts.events.add('forced', cause, { site: site.policy.site })
+  }
+
+  #board(site: Site, release: Release, order: Order): void {
+    const { version } = release.registration
+    if (release.state.name === 'retired') {
+      site.ordered = { version, by: order.by }
+      this.#parts.apply(site, release, { type: 'check' }, order.by)
+      return this.#parts.settle()
+    }
+    if (!this.#parts.isHealthy(release) && !order.force) {
+      throw new RuleRefusal('activate-needs-health', `a target of "${version}" does not answer its probes`)
+    }
+    if (!this.#parts.publisher.isServedEverywhere(release.index)) {
+      throw new RuleRefusal('activate-needs-serving', 'not every worker serves it yet: try again in a moment')
+    }
+    this.#parts.activate(site, release, `${order.by}${order.force ? ', forced' : ''}`)
+    this.#parts.settle()
+  }
+}
+
+/** The latest former release that was active and is still registered; an older one only by name. */
+function rollbackTarget(site: Site, to: string | null): Release {
+  const active = activeRelease(site)
+  const former = [...site.releases.values()]
+    .filter(
+      (release) => release.activatedAt !== null && release.index !== active?.index && !release.withdrawn,
+    )
+    .sort((a, b) => (b.activatedAt ?? 0) - (a.activatedAt ?? 0))
+  const target = to === null ? former[0] : former.find((release) => release.registration.version === to)
+  if (target !== undefined) return target
+  const detail = to === null ? 'no former release is still registered' : `"${to}" was never active or is gone`
+  throw new RuleRefusal('rollback-needs-former', detail)
+}
