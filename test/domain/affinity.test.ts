@@ -201,6 +201,11 @@ t.test(
       ],
       ['any safe request of a header client', { isHeaderClient: true, token: expired }, 'board 2 expired'],
       ['a fetch', { ...fetching, token: expired }, 'revive 1'],
+      [
+        'a socket of a page',
+        { headers: { accept: 'text/html', upgrade: 'WebSocket' }, token: expired },
+        'revive 1',
+      ],
       ['a frame', { ...dest('iframe'), token: expired }, 'revive 1'],
       ['a script', { ...script, token: expired }, 'revive 1'],
       ['a request that tells nothing', { token: expired }, 'revive 1'],
