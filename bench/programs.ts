@@ -1,8 +1,9 @@
 // Child processes of the benchmark: started pinned to a core, awaited until they listen, ended whatever happens.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
+import { join } from 'node:path'
 
 /** The worker under test has one core; load, upstream and everything else share the other. */
 export const workerCore = 0
@@ -23,14 +24,17 @@ export function versionOf(program: string, ...words: string[]): string {
   return `${stdout}${stderr}`.split('\n')[0]?.trim() ?? ''
 }
 
-/** Starts a program on one core. What it says on its standard error is ours. */
+/** Starts a program on one core. What it says on its standard error is shown when it fails. */
 export function startPinned(core: number, command: readonly string[], cwd: string): ChildProcess {
-  const child = spawn('taskset', ['-c', String(core), ...command], {
-    cwd,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  const errors = join(cwd, 'stderr.log')
+  const file = openSync(errors, 'w')
+  const child = spawn('taskset', ['-c', String(core), ...command], { cwd, stdio: ['ignore', 'ignore', file] })
+  closeSync(file)
   running.add(child)
-  child.once('exit', () => running.delete(child))
+  child.once('exit', (code) => {
+    running.delete(child)
+    if (code !== 0 && code !== null) console.error(`${command.join(' ')}: ${readFileSync(errors, 'utf8')}`)
+  })
   return child
 }
 

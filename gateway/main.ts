@@ -12,8 +12,8 @@ import { httpProbe } from './adapters/http-probe.js'
 import { generateKeyRing, readKeyFile, writeKeyFile } from './adapters/key-file.js'
 import { openLmdbStore, type LmdbStore } from './adapters/lmdb-store.js'
 import { createLog, type AdjustableLog } from './adapters/pino-log.js'
-import { claimPort } from './adapters/port-check.js'
 import { createMetrics } from './adapters/prom-metrics.js'
+import { claimListeners, type PublicListeners } from './adapters/public-listeners.js'
 import { endOnUncaughtError, onRollSignal, stopSignal } from './adapters/process-signals.js'
 import { lockState } from './adapters/state-lock.js'
 import { SystemClock } from './adapters/system-clock.js'
@@ -30,7 +30,12 @@ import type { SavedKeyRing } from './controlplane/key-ring.js'
 import { LedgerKeeper } from './controlplane/ledger-keeper.js'
 import { Journal } from './controlplane/ledger/journal.js'
 import { recover } from './controlplane/recovery.js'
-import { readCheckpoint, readLifecycle, reopenCheckpoint } from './controlplane/saved-state.js'
+import {
+  forgetCheckpoint,
+  readCheckpoint,
+  readLifecycle,
+  reopenCheckpoint,
+} from './controlplane/saved-state.js'
 import { SessionLedger } from './controlplane/session-ledger.js'
 import type { WebhookTarget } from './controlplane/webhooks.js'
 import { Supervisor } from './controlplane/supervisor.js'
@@ -132,8 +137,8 @@ async function assemble({
   log,
 }: Assembly): Promise<RunningGateway> {
   const settings = config.gateway
-  const { address } = settings.listen.http
-  const port = await claimPort(address.host, address.port)
+  const webhooks = await readWebhooks(settings)
+  const front = await claimListeners(settings.listen)
   const clock = new SystemClock()
   const { ring, ringFile, isGenerated } = await keyRing(settings, stateDirectory, log)
   const journal = new Journal()
@@ -143,6 +148,8 @@ async function assemble({
   const lifecycle = readLifecycle(store)
   const checkpoint = readCheckpoint(store)
   const freshIssuer = randomBytes(8).toString('hex')
+  // Or the next start would take what is given up for known.
+  if (!hasLedger) await forgetCheckpoint(store)
   const recovery = recover({ lifecycle, checkpoint, hasLedger, freshIssuer, now: clock.now() })
   const supervisor: Supervisor = new Supervisor({
     fork: (observer) =>
@@ -177,7 +184,7 @@ async function assemble({
       supervisor,
       probe: httpProbe,
       keys: { ring, write: (next) => writeKeyFile(ringFile, next), randomSecret: () => randomBytes(32) },
-      webhooks: await readWebhooks(settings),
+      webhooks,
       post: httpPost,
       recovery,
       savedRegister: lifecycle?.register ?? null,
@@ -186,13 +193,13 @@ async function assemble({
     config,
   )
   plane.start()
-  await reopenCheckpoint(store, checkpoint)
-  supervisor.listen({ host: address.host, port })
-  const publicUrl = `http://${address.host.includes(':') ? `[${address.host}]` : address.host}:${port}`
+  await reopenCheckpoint(store, hasLedger ? checkpoint : null)
+  supervisor.listen(front.listeners)
+  front.watch(log, (tls) => supervisor.useCertificates(tls))
   const view = new GatewayReader({
     plane,
     startedAt: clock.now(),
-    publicUrl: () => publicUrl,
+    publicUrl: () => front.urls.http,
     usesGeneratedKeys: isGenerated,
   })
   const admin = await listenAdmin({
@@ -204,8 +211,10 @@ async function assemble({
     ),
     log,
   })
-  log.info('amarre runs', { public: publicUrl, admin: admin.port, config: directory, state: stateDirectory })
-  const source = watchConfig(directory, plane, log)
+  const { http, https } = front.urls
+  const places = { config: directory, state: stateDirectory }
+  log.info('amarre runs', { public: http, secure: https, admin: admin.port, ...places })
+  const source = watchConfig({ directory, plane, front, log })
   return {
     async roll() {
       const { drainOnExitMs } = plane.config.gateway.limits
@@ -218,6 +227,7 @@ async function assemble({
       log.info('leaving', { exitDelayMs, drainOnExitMs })
       await delay(exitDelayMs)
       await source.close()
+      front.close()
       await supervisor.leave(drainOnExitMs)
       await plane.stop()
       await admin.close()
@@ -272,7 +282,14 @@ async function restoreLedger(keeper: LedgerKeeper, log: AdjustableLog): Promise<
   }
 }
 
-function watchConfig(directory: string, plane: ControlPlane, log: AdjustableLog): ChokidarConfigSource {
+interface Watched {
+  readonly directory: string
+  readonly plane: ControlPlane
+  readonly front: PublicListeners
+  readonly log: AdjustableLog
+}
+
+function watchConfig({ directory, plane, front, log }: Watched): ChokidarConfigSource {
   const running = plane.config.gateway
   const source = new ChokidarConfigSource({
     directory,
@@ -283,6 +300,7 @@ function watchConfig(directory: string, plane: ControlPlane, log: AdjustableLog)
     const config = loadConfig(listing, plane.config.lastGood, process.env)
     log.level = config.gateway.log.level
     tellProblems(log, config.problems)
+    front.useFiles(config.gateway.listen.https?.certificates ?? [])
     const late = keysNeedingRestart(running, config.gateway)
     if (late.length > 0) log.warn('changes that need a restart', { keys: late })
     plane.useConfig(config)

@@ -14,9 +14,10 @@ export interface TlsMaterial {
 
 /**
  * Where a worker listens. The main process has made sure that nobody else holds the port; for the engine `node` the
- * socket that all workers share comes with the message.
+ * socket that all workers share has come before (`socket`).
  */
 export interface ListenerSpec {
+  readonly name: 'http' | 'https'
   readonly engine: 'uws' | 'node'
   readonly host: string
   readonly port: number
@@ -59,7 +60,9 @@ export interface EndedSession {
 }
 
 export type ToWorker =
-  | { readonly kind: 'listen'; readonly listener: ListenerSpec }
+  /** Comes with the bound socket of that listener. */
+  | { readonly kind: 'socket'; readonly listener: ListenerSpec['name'] }
+  | { readonly kind: 'listen'; readonly listeners: readonly ListenerSpec[] }
   /** Other certificates for secure connections to come. */
   | { readonly kind: 'certificates'; readonly tls: TlsMaterial }
   | { readonly kind: 'publish'; readonly publication: Publication }
@@ -93,6 +96,8 @@ export interface WorkerReport {
   readonly generation: number
   /** Monotonic ms at which it was made. */
   readonly madeAt: number
+  /** The worker has nothing more to say: it goes now, in order. */
+  readonly isLast: boolean
   readonly releases: readonly ReleaseFigures[]
   /** Requests that reached no release: triples of site (or empty), status and count. */
   readonly unrouted: readonly (readonly [site: string, status: number, count: number])[]
@@ -108,7 +113,7 @@ export interface WorkerReport {
 
 export type FromWorker =
   | { readonly kind: 'started' }
-  | { readonly kind: 'listening'; readonly port: number }
+  | { readonly kind: 'listening'; readonly ports: readonly number[] }
   | { readonly kind: 'listen-failed'; readonly reason: string }
   | { readonly kind: 'acknowledged'; readonly generation: number }
   | { readonly kind: 'report'; readonly report: WorkerReport }

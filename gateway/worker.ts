@@ -1,12 +1,14 @@
 // Composition root of a worker process: the data plane behind one front. Takes publications, serves requests, reports
 // what it saw five times a second, and leaves when told to or when the main process is gone.
+import { listenWithNode, nodeAbilities, type NodeListener } from './adapters/node-listener.js'
 import { listenWithUws, uwsAbilities } from './adapters/uws-listener.js'
 import { SystemClock } from './adapters/system-clock.js'
 import { connectWithWs } from './adapters/ws-client.js'
 import { Activity } from './dataplane/activity.js'
 import { TokenReader } from './dataplane/affinity-token.js'
 import { TrustedProxies } from './dataplane/client-identity.js'
-import type { Listener } from './dataplane/downstream.js'
+import type { Downstream, Listener } from './dataplane/downstream.js'
+import type { DownstreamUpgrade, FrontCalls } from './dataplane/downstream-socket.js'
 import { beginExchange, beginUpgrade } from './dataplane/exchange.js'
 import { OpenExchanges } from './dataplane/open-exchanges.js'
 import { fieldMasks } from './dataplane/response-fields.js'
@@ -16,13 +18,14 @@ import type { UpstreamLimits } from './dataplane/upstream/upstream.js'
 import { composeReport } from './dataplane/worker-report.js'
 import type { AccessRecord, WorkerState } from './dataplane/worker-state.js'
 import type { SessionId } from './domain/ids.js'
-import { buildRoutingTable, type TargetRoute } from './domain/routing-table.js'
+import { buildRoutingTable, type RoutingTable, type TargetRoute } from './domain/routing-table.js'
 import type { TimeSpan } from './domain/session.js'
 import type {
   EndedSession,
   FromWorker,
   ListenerSpec,
   Publication,
+  TlsMaterial,
   ToWorker,
   WorkerLimits,
 } from './plane-protocol.js'
@@ -36,15 +39,18 @@ const reportMs = 200
 /** Sockets and event streams of a worker that leaves are closed within this window, or half the time it has. */
 const spreadMs = 10_000
 const lingerMs = 500
+/** A client silent for so long in the middle of a request's body gives it up. */
+const bodySilenceMs = 30_000
 const clock = new SystemClock()
-const startLimits = upstreamLimits({
+/** Until the first publication. */
+let limits: WorkerLimits = {
   requestHeadBytes: 16_384,
   requestBodyBytes: 0,
   headerTimeoutMs: 10_000,
   upstreamTimeoutMs: 60_000,
   connectTimeoutMs: 2_000,
-})
-const pools = new TargetPools(startLimits)
+}
+const pools = new TargetPools(upstreamLimits(limits))
 const state: WorkerState = {
   table: null,
   trusted: new TrustedProxies([]),
@@ -66,15 +72,19 @@ const state: WorkerState = {
   logAccess: null,
   isLeaving: false,
 }
-let listener: Listener | null = null
+const sharedSockets = new Map<ListenerSpec['name'], object>()
+const listeners: Listener[] = []
+const secureListeners: NodeListener[] = []
 pools.onEjected = (target, spanMs) =>
   tell({ kind: 'log', level: 'warn', message: 'target is passed over', fields: { target, spanMs } })
 
-process.on('message', (message) => follow(message as ToWorker))
+process.on('message', (message, socket) =>
+  follow(message as ToWorker, (socket as object | undefined) ?? null),
+)
 // The main process is gone: nobody would ever hear of what this worker sees.
 process.on('disconnect', () => {
   // Leaving with a live front would abort the process (docs/conformance.md).
-  listener?.close()
+  for (const listener of listeners) listener.close()
   process.exit(1)
 })
 // Signals reach the whole process group; the main process decides when workers leave.
@@ -89,7 +99,7 @@ process.on('uncaughtException', (error) => {
     fields: { error: error.stack },
   })
   setImmediate(() => {
-    listener?.close()
+    for (const listener of listeners) listener.close()
     process.exit(70)
   })
 })
@@ -104,13 +114,18 @@ function tell(message: FromWorker): void {
   process.send?.(message)
 }
 
-function follow(message: ToWorker): void {
+function follow(message: ToWorker, socket: object | null): void {
   switch (message.kind) {
     case 'publish':
       return usePublication(message.publication)
     case 'listen':
-      void listen(message.http)
+      void listen(message.listeners)
       return
+    case 'socket':
+      if (socket !== null) sharedSockets.set(message.listener, socket)
+      return
+    case 'certificates':
+      return showCertificates(message.tls)
     case 'ended':
       return bury(message.sessions)
     case 'leave':
@@ -127,10 +142,19 @@ function usePublication(publication: Publication): void {
   state.table = buildRoutingTable(publication.table)
   state.reader.useRing(publication.keys)
   state.trusted = new TrustedProxies(publication.trustedProxies)
-  state.requestBodyBytes = publication.limits.requestBodyBytes
+  limits = publication.limits
+  state.requestBodyBytes = limits.requestBodyBytes
   state.logAccess = accessLog(publication.access)
-  pools.follow(state.table, upstreamLimits(publication.limits), clock.monotonic())
+  pools.follow(state.table, upstreamLimits(limits), clock.monotonic())
   tell({ kind: 'acknowledged', generation: publication.table.generation })
+}
+
+/** What is in no table any more and has nothing open has been told to the end, by the report just made. */
+function forgetReleases(table: RoutingTable): void {
+  const served = new Set(table.sites.flatMap((site) => site.releases.map((release) => release.index)))
+  for (const { index, exchangesOpen, socketsOpen } of state.activity.releases()) {
+    if (!served.has(index) && exchangesOpen === 0 && socketsOpen === 0) state.activity.forget(index)
+  }
 }
 
 /** Spans are only ever added at the end; old ones are dropped at the front. */
@@ -144,20 +168,43 @@ function upstreamLimits(limits: WorkerLimits): UpstreamLimits {
   return { connectTimeoutMs, upstreamTimeoutMs, maxConnections: 1024, maxQueue: 4096, maxHeadBytes: 65_536 }
 }
 
-async function listen(spec: ListenerSpec): Promise<void> {
-  const masks = fieldMasks(uwsAbilities.writesDate)
+async function listen(specs: readonly ListenerSpec[]): Promise<void> {
   try {
-    const opened = await listenWithUws({
-      ...spec,
-      begin: (downstream) => beginExchange(state, masks, downstream),
-      beginUpgrade: (downstream) => beginUpgrade(state, masks, downstream, connectWithWs),
-      onFault: (error) => tell({ kind: 'log', level: 'error', message: 'request failed', fields: { error } }),
-    })
-    listener = opened
-    tell({ kind: 'listening', port: opened.port })
+    for (const spec of specs) listeners.push(await open(spec))
+    tell({ kind: 'listening', ports: listeners.map(({ port }) => port) })
   } catch (error) {
     tell({ kind: 'listen-failed', reason: error instanceof Error ? error.message : String(error) })
   }
+}
+
+function open(spec: ListenerSpec): Promise<Listener> {
+  const isUws = spec.engine === 'uws'
+  const masks = fieldMasks((isUws ? uwsAbilities : nodeAbilities(spec.tls !== null)).writesDate)
+  const options = {
+    ...spec,
+    begin: (downstream: Downstream) => beginExchange(state, masks, downstream),
+    beginUpgrade: (downstream: DownstreamUpgrade) => beginUpgrade(state, masks, downstream, connectWithWs),
+    onFault: (error: string) =>
+      tell({ kind: 'log', level: 'error', message: 'request failed', fields: { error } }),
+  }
+  return isUws ? listenWithUws(options) : openNode(options)
+}
+
+async function openNode(options: ListenerSpec & FrontCalls): Promise<Listener> {
+  const listener = await listenWithNode({
+    ...options,
+    shared: sharedSockets.get(options.name) ?? null,
+    maxHeadBytes: limits.requestHeadBytes,
+    headerTimeoutMs: limits.headerTimeoutMs,
+    bodySilenceMs,
+    onRefused: (status) => state.activity.unrouted.add('', status),
+  })
+  if (options.tls !== null) secureListeners.push(listener)
+  return listener
+}
+
+function showCertificates(tls: TlsMaterial): void {
+  for (const listener of secureListeners) listener.useCertificates(tls)
 }
 
 /** The application ended a session in an answer of this worker. */
@@ -175,6 +222,7 @@ function report(): void {
   state.tombstones.sweep(now)
   state.open.refresh(now)
   tell({ kind: 'report', report: composeReport(state) })
+  if (state.table !== null) forgetReleases(state.table)
 }
 
 function accessLog(policy: Publication['access']): ((record: AccessRecord) => void) | null {
@@ -188,23 +236,28 @@ function accessLog(policy: Publication['access']): ((record: AccessRecord) => vo
 /** Stops accepting, lets exchanges finish and closes those that would not, reports a last time and goes. */
 function leave(withinMs: number): void {
   state.isLeaving = true
-  listener?.stopAccepting()
+  for (const listener of listeners) listener.stopAccepting()
   const overstay = setTimeout(() => state.open.abandonAll(), withinMs)
   state.open.closeSpread(Math.min(withinMs / 2, spreadMs), clock.now())
   // Clients on kept-alive connections get the time for one more request, whose answer says that this was the last.
-  setTimeout(
-    () =>
-      state.open.whenEmpty(() => {
-        clearTimeout(overstay)
-        // So that the last answers are on their way.
-        setTimeout(depart, 20)
-      }),
-    Math.min(lingerMs, withinMs),
-  )
+  setTimeout(() => departWhenEmpty(overstay), Math.min(lingerMs, withinMs))
+}
+
+/** The last answers get a moment to be on their way; a request that comes in it is served too. */
+function departWhenEmpty(overstay: NodeJS.Timeout): void {
+  state.open.whenEmpty(() => {
+    setTimeout(() => {
+      if (state.open.size > 0) return departWhenEmpty(overstay)
+      clearTimeout(overstay)
+      depart()
+    }, 20)
+  })
 }
 
 function depart(): void {
-  listener?.close()
+  for (const listener of listeners) listener.close()
   pools.close()
-  process.send?.({ kind: 'report', report: composeReport(state) } satisfies FromWorker, () => process.exit(0))
+  process.send?.({ kind: 'report', report: composeReport(state, true) } satisfies FromWorker, () =>
+    process.exit(0),
+  )
 }

@@ -6,7 +6,7 @@ import type { FieldBlock } from '../dataplane/downstream.js'
 export function fieldPairs({ bytes, runs, lines }: FieldBlock): string[] {
   const pairs: string[] = []
   for (let i = 0; i < runs.length; i += 3) {
-    addLines(pairs, bytes?.latin1Slice(runs[i], runs[i + 2]) ?? '')
+    addLines(pairs, bytes?.toString('latin1', runs[i], runs[i + 2]) ?? '')
   }
   if (lines !== '') addLines(pairs, lines)
   return pairs

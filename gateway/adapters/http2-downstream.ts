@@ -115,8 +115,18 @@ export class Http2Downstream implements Downstream, ComingBody {
     // The bytes are the exchange's until now only, and Node keeps them until the client's window opens.
     for (const chunk of this.#chunks) this.#stream.write(Buffer.from(chunk))
     this.#chunks = []
-    if (this.#hasEnded) this.#finish()
-    return !this.#stream.writableNeedDrain
+    if (!this.#hasEnded) return !this.#stream.writableNeedDrain
+    this.#finish()
+    return this.#isTaken()
+  }
+
+  /** Whether the session has the whole answer; if not, `onDrained` says when, or when nobody waits any more. */
+  #isTaken(): boolean {
+    if (this.#stream.writableFinished || this.#stream.destroyed) return true
+    const tell = (): void => this.#events?.onDrained()
+    this.#stream.once('finish', tell)
+    this.#stream.once('close', tell)
+    return false
   }
 
   #sendHead(start: ResponseStart, isBare: boolean): void {
@@ -150,6 +160,7 @@ export class Http2Downstream implements Downstream, ComingBody {
     if (this.#isOver) return
     this.#isOver = true
     this.#slowBodies.remove(this)
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+    // `close` would end the stream in order before it resets it.
+    this.#stream.destroy(new Error('the answer was cut short'))
   }
 }

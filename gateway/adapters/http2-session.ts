@@ -1,6 +1,11 @@
 // One HTTP/2 connection of the Node front: its limits, its streams as requests, its orderly end. What the protocol
 // forbids is refused by nghttp2 (RFC 9113 section 8); here is what it leaves to us.
-import { constants, performServerHandshake, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import {
+  constants,
+  performServerHandshake,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { BeginExchange } from '../dataplane/downstream.js'
 import type { RequestHead } from '../dataplane/request-head.js'
@@ -55,20 +60,23 @@ export function serveHttp2(socket: TLSSocket, options: Http2SessionOptions): Ser
   })
   // What fails ends the session; every stream of it hears of that by itself.
   session.on('error', () => session.destroy())
-  session.on('stream', (stream, _headers, _flags, rawHeaders: unknown) => {
-    open++
-    stream.on('close', () => {
-      open--
-      if (isTakenBack(stream) && resets.areTooMany()) calmDown(session)
-    })
-    stream.on('error', ignoreLoss)
-    try {
-      beginStream(socket, stream, rawHeaders as string[], options)
-    } catch (error) {
-      stream.close(constants.NGHTTP2_INTERNAL_ERROR)
-      options.onFault(error)
-    }
-  })
+  session.on(
+    'stream',
+    (stream: ServerHttp2Stream, _headers: object, _flags: number, rawHeaders: string[]) => {
+      open++
+      stream.on('close', () => {
+        open--
+        if (isTakenBack(stream) && resets.areTooMany()) calmDown(session)
+      })
+      stream.on('error', ignoreLoss)
+      try {
+        beginStream(socket, stream, rawHeaders, options)
+      } catch (error) {
+        stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+        options.onFault(error)
+      }
+    },
+  )
   return session
 }
 

@@ -35,6 +35,7 @@ export class NodeDownstream implements Downstream, ComingBody {
   #chunks: Buffer[] = []
   #hasEnded = false
   #awaitsContinue: boolean
+  #isWatched = false
 
   constructor(request: IncomingMessage, response: ServerResponse, slowBodies: SlowBodies) {
     this.head = readNodeHead(request)
@@ -66,17 +67,25 @@ export class NodeDownstream implements Downstream, ComingBody {
   // -- the request's body -----------------------------------------------------------------------------------------------
 
   #readBody(): void {
-    this.heardAt = performance.now()
-    this.#slowBodies.add(this)
+    this.#watchBody()
     this.request.on('data', (chunk: Buffer) => {
-      this.heardAt = performance.now()
       if (!this.isOver) this.#events?.onBody(chunk, false)
     })
     this.request.on('end', () => {
-      this.#slowBodies.remove(this)
       if (!this.isOver) this.#events?.onBody(nothing, true)
     })
-    this.request.on('close', () => this.#slowBodies.remove(this))
+  }
+
+  /** Until it is complete, whoever reads it. */
+  #watchBody(): void {
+    if (this.#isWatched) return
+    this.#isWatched = true
+    this.#slowBodies.add(this)
+    const forget = (): void => this.#slowBodies.remove(this)
+    this.heardAt = performance.now()
+    this.request.on('data', () => (this.heardAt = performance.now()))
+    this.request.on('end', forget)
+    this.request.on('close', forget)
   }
 
   pauseBody(): void {
@@ -138,8 +147,18 @@ export class NodeDownstream implements Downstream, ComingBody {
     for (const chunk of this.#chunks) this.response.write(Buffer.from(chunk))
     if (this.#chunks.length === 0 && !this.#hasEnded) this.response.flushHeaders()
     this.#chunks = []
-    if (this.#hasEnded) this.#finish(this.#start)
-    return !this.response.writableNeedDrain
+    if (!this.#hasEnded) return !this.response.writableNeedDrain
+    this.#finish(this.#start)
+    return this.#isTaken()
+  }
+
+  /** Whether the system has the whole answer; if not, `onDrained` says when it does, or when nobody waits any more. */
+  #isTaken(): boolean {
+    if (this.response.writableFinished) return true
+    const tell = (): void => this.#events?.onDrained()
+    this.response.once('finish', tell)
+    this.response.once('close', tell)
+    return false
   }
 
   #sendHead(start: ResponseStart): void {
@@ -154,8 +173,10 @@ export class NodeDownstream implements Downstream, ComingBody {
 
   #finish(start: ResponseStart): void {
     this.isOver = true
-    if (start.closes && !this.isReceived && !this.#awaitsContinue) return this.#linger()
+    if (this.isReceived) return void this.response.end()
+    if (start.closes && !this.#awaitsContinue) return this.#linger()
     this.response.end()
+    this.#watchBody()
     this.request.resume()
   }
 

@@ -11,8 +11,8 @@ import type { ServerHttp2Session } from 'node:http2'
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import { Server as NetServer, type AddressInfo, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { BeginExchange, FrontAbilities, Listener } from '../dataplane/downstream.js'
-import type { BeginUpgrade } from '../dataplane/downstream-socket.js'
+import type { FrontAbilities, Listener } from '../dataplane/downstream.js'
+import type { FrontCalls } from '../dataplane/downstream-socket.js'
 import { errorKinds, type ErrorCode } from '../domain/errors.js'
 import type { TlsMaterial } from '../plane-protocol.js'
 import { Certificates } from './certificates.js'
@@ -38,7 +38,7 @@ export function nodeAbilities(isSecure: boolean): FrontAbilities {
   }
 }
 
-export interface NodeListenOptions {
+export interface NodeListenOptions extends FrontCalls {
   /** The socket bound by the main process that all workers share; null: one of our own is bound. */
   readonly shared: object | null
   readonly host: string
@@ -49,16 +49,11 @@ export interface NodeListenOptions {
   readonly headerTimeoutMs: number
   /** A client silent for so long in the middle of a request's body gives it up. */
   readonly bodySilenceMs: number
-  readonly begin: BeginExchange
-  readonly beginUpgrade: BeginUpgrade
-  /** A request failed by a fault of the gateway's own; its connection is cut. */
-  readonly onFault: (error: string) => void
   /** What came was no request; answered with this status. */
   readonly onRefused: (status: number) => void
 }
 
 export interface NodeListener extends Listener {
-  readonly port: number
   /** Certificates for connections to come; those that are open go on. */
   useCertificates(tls: TlsMaterial): void
 }

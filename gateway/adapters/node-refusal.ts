@@ -10,7 +10,11 @@ export interface ParserError extends Error {
   readonly code?: string
   /** What was read when it gave up. */
   readonly rawPacket?: Buffer
+  /** Where in it. */
+  readonly bytesParsed?: number
 }
+
+const lf = 10
 
 const framingFaults: ReadonlySet<string> = new Set([
   'HPE_UNEXPECTED_CONTENT_LENGTH',
@@ -24,13 +28,17 @@ export function refusalCode(error: ParserError): ErrorCode | null {
   if (code === 'HPE_HEADER_OVERFLOW') return 'head_too_large'
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout'
   if (framingFaults.has(code)) return 'bad_framing'
-  if (code === 'HPE_INVALID_METHOD' && isUnknownMethod(error.rawPacket)) return 'method_not_implemented'
+  if (code === 'HPE_INVALID_METHOD' && isUnknownMethod(error)) return 'method_not_implemented'
   return code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE' ? 'bad_request' : null
 }
 
 /** A method that the parser does not know, rather than bytes that are no HTTP. */
-function isUnknownMethod(packet: Buffer | undefined): boolean {
-  return packet !== undefined && /^[A-Z]{1,32} [\x21-\x7e]+ HTTP\/1\.[01]\r\n/.test(packet.latin1Slice(0, 8_192))
+function isUnknownMethod({ rawPacket, bytesParsed = 0 }: ParserError): boolean {
+  if (rawPacket === undefined) return false
+  const start = rawPacket.lastIndexOf(lf, bytesParsed) + 1
+  return /^[A-Z]{1,32} [\x21-\x7e]+ HTTP\/1\.[01]\r\n/.test(
+    rawPacket.toString('latin1', start, start + 8_192),
+  )
 }
 
 /** A whole answer that closes the connection. */

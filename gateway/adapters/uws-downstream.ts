@@ -22,6 +22,9 @@ const statusLines: readonly string[] = Array.from({ length: 600 }, (_, status) =
  */
 const corkBytes = 15_000
 
+/** The library takes any `Connection` of this length for `close`. */
+const closeLength = 5
+
 /** A client that takes nothing for 10 s is cut by the library unless the pending write is tried again before. */
 const retryMs = 4_000
 
@@ -166,6 +169,7 @@ export class UwsDownstream implements Downstream {
 
   #sendSized(response: ResponseStart): void {
     if (this.#chunks.length === 0 && response.contentLength > 0 && this.#isHeadSent) return
+    if (this.#canEndAndClose(response)) return this.#endAndClose(response)
     this.#res.cork(() => {
       if (!this.#isHeadSent) this.#writeHead(response)
       // With nothing of the body yet the head goes out at once; an empty body completes the response.
@@ -176,6 +180,23 @@ export class UwsDownstream implements Downstream {
       }
     })
     if (this.#isSlow) this.#keepChunks()
+  }
+
+  /** A whole small answer after which the connection is to be closed: only `end` closes it. */
+  #canEndAndClose(response: ResponseStart): boolean {
+    if (this.#isHeadSent || !this.#hasEnded || !(response.closes || this.#mustClose())) return false
+    const bytes = this.#chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+    return bytes === response.contentLength && bytes + fieldBytes(response) <= corkBytes
+  }
+
+  #endAndClose(response: ResponseStart): void {
+    const body = Buffer.concat(this.#chunks)
+    this.#res.cork(() => {
+      // `end` says `Connection: close` itself, unless it knows that the client has.
+      this.#writeHead(response, headerOf(this.head, 'connection').length === closeLength)
+      this.#res.end(body, true)
+    })
+    this.#over()
   }
 
   #tryEnd(chunk: Buffer, total: number): void {
@@ -232,12 +253,12 @@ export class UwsDownstream implements Downstream {
     return first.subarray(0, room)
   }
 
-  #writeHead(response: ResponseStart): void {
+  #writeHead(response: ResponseStart, saysClose = response.closes || this.#mustClose()): void {
     this.#isHeadSent = true
     const { fields } = response
     this.#res.writeStatus(statusLines[response.status] ?? String(response.status))
     writeFields(this.#res, fields)
-    if (response.closes || this.#mustClose()) this.#res.writeHeader('Connection', 'close')
+    if (saysClose) this.#res.writeHeader('Connection', 'close')
   }
 
   /** The library tells `close` by its length alone, and swallows bytes after a chunked request's trailers. */
@@ -267,7 +288,8 @@ export class UwsDownstream implements Downstream {
     this.#send()
     if (this.#isSlow) return false
     this.#slowClients.remove(this)
-    if (!this.#isOver) this.#events?.onDrained()
+    // Also when this was the last of it: the exchange waits for that.
+    this.#events?.onDrained()
     return true
   }
 

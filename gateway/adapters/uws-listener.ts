@@ -1,8 +1,8 @@
 // The front made of uWebSockets.js: accepts connections and hands each request to the exchange. Everything that this
 // library does otherwise than one expects is dealt with here and in uws-downstream.ts, nowhere else.
 import uWS from 'uWebSockets.js'
-import type { BeginExchange, FrontAbilities, Listener } from '../dataplane/downstream.js'
-import { asksForSocket, type BeginUpgrade } from '../dataplane/downstream-socket.js'
+import type { FrontAbilities, Listener } from '../dataplane/downstream.js'
+import { asksForSocket, type FrontCalls } from '../dataplane/downstream-socket.js'
 import type { RequestHead } from '../dataplane/request-head.js'
 import { SlowClients, UwsDownstream } from './uws-downstream.js'
 import { socketBehavior, UwsUpgrade } from './uws-websocket.js'
@@ -18,22 +18,16 @@ export const uwsAbilities: FrontAbilities = {
   writesDate: true,
 }
 
-export interface UwsListenOptions {
+export interface UwsListenOptions extends FrontCalls {
   readonly host: string
   readonly port: number
-  readonly begin: BeginExchange
-  readonly beginUpgrade: BeginUpgrade
-  /** A request failed by a fault of the gateway's own; its connection is cut. */
-  readonly onFault: (error: string) => void
 }
 
 /**
  * Listens with SO_REUSEPORT, so that every worker may; the main process has made sure that nobody else holds the
  * port. Rejects when the address cannot be bound. `UWS_HTTP_MAX_HEADERS_SIZE` must be set before this module loads.
  */
-export async function listenWithUws(
-  options: UwsListenOptions,
-): Promise<Listener & { readonly port: number }> {
+export async function listenWithUws(options: UwsListenOptions): Promise<Listener> {
   // Without this every answer would say `uWebSockets: 20`.
   ;(uWS as unknown as { _cfg(option: string): void })._cfg('silent')
   const slowClients = new SlowClients()
@@ -126,7 +120,9 @@ function restoreBytes(req: uWS.HttpRequest, names: string[], values: string[]): 
     const name = names[i] ?? ''
     const value = values[i] ?? ''
     if (!beyondAscii.test(value)) continue
-    if (names.indexOf(name) === names.lastIndexOf(name)) values[i] = req.getHeader(name)
+    // The one control character that the library lets through; a strict application would refuse the request.
+    if (value.includes('\x7f')) names[i] = ''
+    else if (names.indexOf(name) === names.lastIndexOf(name)) values[i] = req.getHeader(name)
     else if (value.includes('\ufffd')) names[i] = ''
     else values[i] = Buffer.from(value, 'utf8').toString('latin1')
   }

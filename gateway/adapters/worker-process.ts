@@ -1,6 +1,6 @@
 // A worker as a child process: forked from its real file, spoken to in typed messages. The only importer of
 // node:child_process. Knows nothing of what the messages mean.
-import { fork } from 'node:child_process'
+import { fork, type SendHandle } from 'node:child_process'
 import type { FromWorker, ToWorker } from '../plane-protocol.js'
 import type { WorkerHandle, WorkerObserver } from '../controlplane/worker-handle.js'
 
@@ -28,9 +28,9 @@ export function forkWorker(options: WorkerProcessOptions, observer: WorkerObserv
   child.on('exit', (code, signal) => observer.onExit(signal ?? `code ${code}`))
   return {
     pid: child.pid ?? 0,
-    send(message: ToWorker) {
+    send(message: ToWorker, socket?: object) {
       // A worker that is going has closed its channel; its exit is on the way.
-      if (child.connected) child.send(message, () => {})
+      if (child.connected) child.send(message, socket as SendHandle | undefined, () => {})
     },
     kill(signal) {
       child.kill(signal)

@@ -1,7 +1,6 @@
 // The control plane as one running thing: configuration in, publications out, reports in, state kept. It wires the
 // parts and beats their time; each decision is made in the part that it belongs to.
 import type { LifecycleStore, Log } from '../domain/ports.js'
-import { grainMs, promiseSpanMs } from '../domain/session.js'
 import type { EndedSession, WorkerReport } from '../plane-protocol.js'
 import type { LoadedConfig } from './config/desired-state.js'
 import type { GatewaySettings } from './config/gateway-settings.js'
@@ -19,7 +18,7 @@ import { lossAfter, phantomsOf, type Recovery } from './recovery.js'
 import { ReleaseController } from './release-controller.js'
 import type { SavedCheckpoint, SavedLifecycle } from './saved-state.js'
 import type { SessionLedger } from './session-ledger.js'
-import { SiteRegister, type SavedRegister } from './site-register.js'
+import { longestTokenMs, SiteRegister, type SavedRegister } from './site-register.js'
 import { StateKeeper } from './state-keeper.js'
 import type { Supervisor, SupervisorEvents } from './supervisor.js'
 import { composeSites } from './table-composer.js'
@@ -74,7 +73,7 @@ export class ControlPlane implements SupervisorEvents {
     const { clock, log, store, ledger, recovery } = parts
     this.parts = parts
     this.config = config
-    this.#time = new TimeKeeper(clock, recovery)
+    this.#time = new TimeKeeper(clock, recovery, () => this.#longestTokenMs())
     this.events = new EventLog(store, clock, log)
     this.webhooks = new Webhooks({
       targets: parts.webhooks,
@@ -94,7 +93,9 @@ export class ControlPlane implements SupervisorEvents {
       events: this.events,
       write: (ring) => parts.keys.write(ring),
       randomSecret: () => parts.keys.randomSecret(),
-      longestPromiseMs: () => this.#longestTokenMs(),
+      longestTokenMs: () => this.#longestTokenMs(),
+      spannedMs: () => this.#time.spannedMs,
+      log,
       onChange: () => this.#publish(),
     })
     this.#state = new StateKeeper({
@@ -104,6 +105,11 @@ export class ControlPlane implements SupervisorEvents {
       evidence: this.evidence,
       ledgerKeeper: parts.ledgerKeeper,
       lifecycle: () => this.#lifecycle(),
+      time: () => ({
+        spans: this.#time.spans,
+        tolerance: this.#time.tolerance,
+        doubts: this.doubts.save(),
+      }),
     })
     this.#restore()
     this.controller = new ReleaseController({
@@ -115,6 +121,8 @@ export class ControlPlane implements SupervisorEvents {
       prober: this.prober,
       publisher: this.publisher,
       events: this.events,
+      spans: () => this.#time.spans,
+      onRemoved: (release) => this.provisional.forget(release),
       onChange: () => this.#changed(),
     })
     this.readiness = new Readiness({
@@ -129,13 +137,12 @@ export class ControlPlane implements SupervisorEvents {
   #restore(): void {
     const { recovery, savedRegister, savedCheckpoint, clock } = this.parts
     if (savedRegister !== null) this.register.restore(savedRegister)
-    if (savedCheckpoint === null) return
-    this.evidence.restore(savedCheckpoint.promises)
+    if (savedCheckpoint !== null) this.evidence.restore(savedCheckpoint.promises)
     if (recovery.gap !== null) {
       this.#time.addSpan(recovery.gap)
       this.evidence.addSpan(recovery.gap, this.publisher.nextGeneration)
     }
-    if (!recovery.isLossy) return
+    if (savedCheckpoint === null || !recovery.isLossy) return
     const loss = lossAfter(savedCheckpoint.asOf, clock.now())
     for (const { index, until } of phantomsOf(this.register.sites, loss))
       this.evidence.addPhantom(index, until)
@@ -180,8 +187,13 @@ export class ControlPlane implements SupervisorEvents {
 
   onReport(worker: WorkerKey, report: WorkerReport): void {
     this.traffic.reported(worker, report)
-    this.evidence.reported(worker, report)
-    for (const [site, at] of report.foreignSeen) this.doubts.foreignSeen(site, at)
+    this.evidence.reported(worker, report, (release) => this.register.knows(release))
+    for (const [site, at] of report.foreignSeen) {
+      if (!this.doubts.foreignSeen(site, at)) continue
+      const cause =
+        'a token of another gateway came: it sees part of the traffic, or the state was lost before'
+      this.events.add('foreign-tokens', cause, { site })
+    }
   }
 
   onSessionsEnded(sessions: readonly EndedSession[]): void {
@@ -221,7 +233,7 @@ export class ControlPlane implements SupervisorEvents {
   // -- time -----------------------------------------------------------------------------------------------------------------
 
   #judge(): void {
-    this.controller.retirement.judge()
+    this.controller.judge()
   }
 
   #beat(): void {
@@ -239,6 +251,7 @@ export class ControlPlane implements SupervisorEvents {
     const jump = this.#time.followJump()
     if (jump === null) return
     if (jump.span !== null) this.evidence.addSpan(jump.span, this.publisher.nextGeneration)
+    else this.evidence.clockSetBack()
     this.doubts.clockJumped(jump.at)
     this.events.add('clock-jump', `the wall clock jumped by ${Math.round(jump.byMs / 1000)} s`)
     this.#changed()
@@ -290,20 +303,13 @@ export class ControlPlane implements SupervisorEvents {
       version: 1,
       issuer: this.parts.recovery.issuer,
       register: this.register.save(),
-      doubts: this.doubts.save(),
-      spans: this.#time.spans,
-      tolerance: this.#time.tolerance,
       lastGood: this.config.lastGood,
     }
   }
 
-  /** The longest that any token can be honoured, held ones included. */
+  /** The longest that any token can live, held ones included, spans apart. */
   #longestTokenMs(): number {
-    const spans = this.register.sites.map(({ policy }) => {
-      const { session } = policy
-      return Math.max(promiseSpanMs(session), session.maxAgeMs) + grainMs(session)
-    })
-    return Math.max(0, ...spans) + this.#time.spannedMs
+    return Math.max(0, ...this.register.sites.map(longestTokenMs))
   }
 
   /** Stops the beat and keeps everything; the workers have left before. */

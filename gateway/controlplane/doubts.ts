@@ -1,6 +1,7 @@
 // Reasons to say `unknown`: what they are, when they came, and when they have passed: one whole promise after their
 // cause, because by then every token that they concern has expired.
 import type { SiteName } from '../domain/ids.js'
+import { extendPromise, type TimeSpan } from '../domain/session.js'
 import type { Doubt } from '../domain/verdict.js'
 
 /** Doubts as saved: instants of their causes. */
@@ -8,6 +9,17 @@ export interface SavedDoubts {
   readonly stateLostAt: number | null
   readonly clockJumpedAt: number | null
   readonly foreignSeenAt: readonly (readonly [site: string, at: number])[]
+}
+
+/** By what a doubt's end is found. */
+export interface DoubtContext {
+  /** The longest promise in force since an instant. */
+  readonly promiseMs: (since: number) => number
+  /** They lengthen the promises that a doubt is about. */
+  readonly spans: readonly TimeSpan[]
+  /** The oldest report; null before the first. */
+  readonly asOf: number | null
+  readonly now: number
 }
 
 /** A worker that has not reported for so long makes every verdict unknown. */
@@ -28,28 +40,27 @@ export class Doubts {
     this.#clockJumpedAt = Math.max(this.#clockJumpedAt ?? 0, at)
   }
 
-  /** A token of another gateway came to a site: part of the traffic goes elsewhere. */
-  foreignSeen(site: string, at: number): void {
+  /** A token of another gateway came to a site: part of the traffic goes elsewhere. True when that is news. */
+  foreignSeen(site: string, at: number): boolean {
+    const isNews = !this.#foreignSeenAt.has(site)
     this.#foreignSeenAt.set(site, Math.max(this.#foreignSeenAt.get(site) ?? 0, at))
+    return isNews
   }
 
-  /** Every doubt about a site's releases; `promiseMs` is the longest promise in force since the doubt's cause. */
-  about(
-    site: SiteName,
-    promiseMs: (since: number) => number,
-    reports: { asOf: number | null; now: number },
-  ): Doubt[] {
+  /** Every doubt about a site's releases. */
+  about(site: SiteName, context: DoubtContext): Doubt[] {
+    const { promiseMs, spans, asOf, now } = context
     const doubts: Doubt[] = []
     const add = (because: Doubt['because'], at: number | null | undefined): void => {
       if (at === null || at === undefined) return
-      const until = at + promiseMs(at)
-      if (until > reports.now) doubts.push({ because, until: until === Infinity ? null : until })
+      const until = extendPromise(at + promiseMs(at), spans)
+      if (until > now) doubts.push({ because, until: until === Infinity ? null : until })
     }
     add('state-lost', this.#stateLostAt)
     add('clock-jump', this.#clockJumpedAt)
     add('foreign-tokens', this.#foreignSeenAt.get(site))
-    if (reports.asOf === null) doubts.push({ because: 'starting', until: null })
-    else if (reports.now - reports.asOf > silentMs) doubts.push({ because: 'worker-silent', until: null })
+    if (asOf === null) doubts.push({ because: 'starting', until: null })
+    else if (now - asOf > silentMs) doubts.push({ because: 'worker-silent', until: null })
     return doubts
   }
 

@@ -60,7 +60,8 @@ export class EvidenceBook {
     this.#workers.set(worker, { reportedAt: at, generation: 0 })
   }
 
-  reported(worker: WorkerKey, report: WorkerReport): void {
+  /** `isKnown`: workers go on reporting of a release for a while after it was removed. */
+  reported(worker: WorkerKey, report: WorkerReport, isKnown: (release: ReleaseIndex) => boolean): void {
     const notes = this.#workers.get(worker)
     if (notes === undefined) return
     notes.reportedAt = report.madeAt
@@ -71,7 +72,9 @@ export class EvidenceBook {
     const until = report.touched.until.map((each) => extendPromise(each, unknownSpans))
     this.#ledger.touch({ ...report.touched, until }, this.#clock.now())
     for (const figures of report.releases) {
-      const account = this.#accountOf(figures.index as ReleaseIndex)
+      const index = figures.index as ReleaseIndex
+      if (!isKnown(index)) continue
+      const account = this.#accountOf(index)
       account.birthsUntil = Math.max(account.birthsUntil, extendPromise(figures.birthsUntil, unknownSpans))
       account.lastTouchAt = Math.max(account.lastTouchAt, figures.lastTouchAt)
     }
@@ -107,8 +110,11 @@ export class EvidenceBook {
     }
   }
 
-  /** Looks at a release by the newest reports; to be called for each that is on its way out, once a round. */
-  observe(release: ReleaseIndex, acceptsBirths: boolean): Omit<Evidence, 'doubts'> | null {
+  /** Looks at a release by the newest reports; to be called for each that serves, once a round. */
+  observe(
+    release: ReleaseIndex,
+    is: Pick<Evidence, 'acceptsBirths' | 'isStandingBy'>,
+  ): Omit<Evidence, 'doubts'> | null {
     const asOf = this.asOf
     if (asOf === null) return null
     const account = this.#accountOf(release)
@@ -116,7 +122,7 @@ export class EvidenceBook {
     const open = this.#traffic.openOf(release)
     const seen = {
       asOf,
-      acceptsBirths,
+      ...is,
       // Sessions that the ledger had no room for are bounded together with the births.
       birthsUntil: Math.max(account.birthsUntil, sessions.overflowUntil),
       sessions: { count: sessions.active, until: sessions.latestUntil },
@@ -128,6 +134,14 @@ export class EvidenceBook {
     if (!isEmpty(seen)) account.emptySince = null
     else if (account.emptySince === null || wasTouched) account.emptySince = asOf
     return { ...seen, emptySince: account.emptySince }
+  }
+
+  /** The wall clock was set back: what was noted by the former time must not keep a release for that long. */
+  clockSetBack(): void {
+    for (const account of this.#accounts.values()) {
+      account.lastTouchAt = Math.min(account.lastTouchAt, this.#clock.now())
+      account.emptySince = null
+    }
   }
 
   forget(release: ReleaseIndex): void {

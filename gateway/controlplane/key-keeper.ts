@@ -1,6 +1,6 @@
 // Keeps the key ring: publishes a new key to verify before any worker signs with it, and drops an old one when the
 // last token that it signed can have expired. Each step is on disk before it is published.
-import type { Clock } from '../domain/ports.js'
+import type { Clock, Log } from '../domain/ports.js'
 import type { KeyRingSpec } from '../plane-protocol.js'
 import type { EventLog } from './event-log.js'
 import { signingKeyId, withNewestSigning, withNewKey, withoutExpired, type SavedKeyRing } from './key-ring.js'
@@ -12,16 +12,23 @@ export interface KeyKeeperParts {
   readonly write: (ring: SavedKeyRing) => Promise<void>
   /** 32 random bytes. */
   readonly randomSecret: () => Uint8Array
-  /** The longest that any token can be honoured, held ones included, by the policies of all sites. */
-  readonly longestPromiseMs: () => number
+  readonly log: Log
+  /** The longest that any token can live, held ones included, by the policies of all sites. */
+  readonly longestTokenMs: () => number
+  /** Time that did not count as idling and lengthened tokens by so much at most. */
+  readonly spannedMs: () => number
   /** The ring has changed: publish it. */
   readonly onChange: () => void
 }
+
+/** After a failed write. */
+const retryMs = 60_000
 
 export class KeyKeeper {
   readonly #parts: KeyKeeperParts
   #ring: SavedKeyRing
   #isWriting = false
+  #retryAt = 0
   /** Those who wait for the rotation under way. */
   #waiting: (() => void)[] = []
 
@@ -57,17 +64,29 @@ export class KeyKeeper {
   /** Every worker verifies with the ring as it is: the newest key may sign. Also ends a rotation that a stop cut. */
   async everyoneVerifies(): Promise<void> {
     if (!this.isRotating || this.#isWriting) return
-    const { clock, longestPromiseMs } = this.#parts
-    await this.#use(withNewestSigning(this.#ring, longestPromiseMs(), clock.now()))
+    const { clock, longestTokenMs } = this.#parts
+    if (!(await this.#tryUse(withNewestSigning(this.#ring, longestTokenMs(), clock.now())))) return
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   /** Drops keys whose last token can have expired; called now and then. */
   async dropExpired(): Promise<void> {
-    const ring = withoutExpired(this.#ring, this.#parts.clock.now())
-    if (ring === this.#ring || this.#isWriting) return
-    await this.#use(ring)
-    this.#parts.events.add('key-dropped', 'the last token that it signed has expired')
+    const { clock, spannedMs, events } = this.#parts
+    const ring = withoutExpired(this.#ring, clock.now() - spannedMs())
+    if (ring === this.#ring || this.#isWriting || clock.now() < this.#retryAt) return
+    if (await this.#tryUse(ring)) events.add('key-dropped', 'the last token that it signed has expired')
+  }
+
+  /** False when the file cannot be written: said in the log, and tried again a minute later. */
+  async #tryUse(ring: SavedKeyRing): Promise<boolean> {
+    try {
+      await this.#use(ring)
+      return true
+    } catch (error) {
+      this.#retryAt = this.#parts.clock.now() + retryMs
+      this.#parts.log.error('the key ring cannot be written', { error: String(error) })
+      return false
+    }
   }
 
   async #use(ring: SavedKeyRing): Promise<void> {

@@ -32,6 +32,8 @@ export class Publisher {
   #generation = 0
   #fingerprint = ''
   readonly #servedSince = new Map<ReleaseIndex, number>()
+  /** Of releases that accepted births: the generation in which they ceased to; Infinity while they do. */
+  readonly #birthsUntil = new Map<ReleaseIndex, number>()
 
   constructor(channel: PublicationChannel) {
     this.#channel = channel
@@ -57,6 +59,7 @@ export class Publisher {
     this.#fingerprint = fingerprint
     this.#generation++
     this.#noteServed(sites)
+    this.#noteBirths(sites)
     const { issuer, limits, trustedProxies, access } = settings
     const { epochMs, spans, futureToleranceMs } = time
     const table = { generation: this.#generation, issuer, spans, futureToleranceMs, sites }
@@ -71,6 +74,21 @@ export class Publisher {
     for (const index of served) {
       if (!this.#servedSince.has(index)) this.#servedSince.set(index, this.#generation)
     }
+  }
+
+  #noteBirths(sites: readonly SiteSpec[]): void {
+    const accepting = new Set(
+      sites.flatMap(({ releases }) => releases.filter(({ share }) => share > 0).map(({ index }) => index)),
+    )
+    for (const [index, until] of this.#birthsUntil) {
+      if (until === Infinity && !accepting.has(index)) this.#birthsUntil.set(index, this.#generation)
+    }
+    for (const index of accepting) this.#birthsUntil.set(index, Infinity)
+  }
+
+  /** The generation from which on no worker gives births to the release; 0 when none ever did. */
+  birthsEndedIn(release: ReleaseIndex): number {
+    return this.#birthsUntil.get(release) ?? 0
   }
 
   /** Whether every worker routes by a table in which the release serves. */

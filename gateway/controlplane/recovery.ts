@@ -28,28 +28,50 @@ export interface RecoveryInput {
   readonly now: number
 }
 
+/** A clock that stands less than this before the last save has not been set back: boots differ by that much. */
+const slewMs = 5_000
+
 export function recover(input: RecoveryInput): Recovery {
   const { lifecycle, checkpoint, hasLedger, now } = input
   if (lifecycle === null || checkpoint === null || !hasLedger) return fromNothing(input)
-  const gapMs = now - checkpoint.asOf
-  const isSetBack = gapMs < 0
+  const time = timeSince(checkpoint, now)
   // What was handed out last is honoured by the clock as it was.
-  const clockJumpedAt = isSetBack ? checkpoint.asOf : lifecycle.doubts.clockJumpedAt
-  return {
-    issuer: lifecycle.issuer,
-    doubts: { ...lifecycle.doubts, clockJumpedAt },
-    spans: lifecycle.spans,
-    gap: gapMs > 0 ? { from: checkpoint.asOf, lengthMs: gapMs } : null,
-    tolerance: isSetBack ? widened(lifecycle.tolerance, -gapMs, now) : lifecycle.tolerance,
-    isLossy: !checkpoint.isClean,
-  }
+  const clockJumpedAt = time.isSetBack ? checkpoint.asOf : checkpoint.doubts.clockJumpedAt
+  const doubts = { ...checkpoint.doubts, clockJumpedAt }
+  return { issuer: lifecycle.issuer, doubts, ...time, isLossy: !checkpoint.isClean }
 }
 
 /** The state was lost: nothing is known of what was promised, so no verdict for one whole promise. */
-function fromNothing(input: RecoveryInput): Recovery {
-  const doubts = { stateLostAt: input.now, clockJumpedAt: null, foreignSeenAt: [] }
-  const tolerance = input.lifecycle?.tolerance ?? null
-  return { issuer: input.freshIssuer, doubts, spans: [], gap: null, tolerance, isLossy: false }
+function fromNothing({ lifecycle, checkpoint, freshIssuer, now }: RecoveryInput): Recovery {
+  const doubts = { stateLostAt: now, clockJumpedAt: null, foreignSeenAt: [] }
+  const issuer = lifecycle?.issuer ?? freshIssuer
+  const time = checkpoint === null ? { spans: [], gap: null, tolerance: null } : timeSince(checkpoint, now)
+  return { issuer, doubts, ...time, isLossy: false }
+}
+
+/**
+ * The time between the last save and this start. The spans are those of the save: a start that died before it could
+ * save anything has left none behind, so that no time is counted twice.
+ */
+function timeSince(
+  { asOf, spans, tolerance }: SavedCheckpoint,
+  now: number,
+): Pick<Recovery, 'spans' | 'gap' | 'tolerance'> & { readonly isSetBack: boolean } {
+  const gapMs = now - asOf
+  const isSetBack = gapMs < -slewMs
+  return {
+    spans: isSetBack ? endedBy(spans, now) : spans,
+    gap: gapMs > 0 ? { from: asOf, lengthMs: gapMs } : null,
+    tolerance: isSetBack ? widened(tolerance, -gapMs, now) : tolerance,
+    isSetBack,
+  }
+}
+
+/** Spans after the clock was set back to `now`: none may lie ahead, or tokens handed out until then would count as older. */
+export function endedBy(spans: readonly TimeSpan[], now: number): TimeSpan[] {
+  return spans
+    .filter(({ from }) => from < now)
+    .map(({ from, lengthMs }) => ({ from, lengthMs: Math.min(lengthMs, now - from) }))
 }
 
 /** How long tokens from ahead of a clock that was set back are accepted: as long as any of them can live. */

@@ -1,10 +1,11 @@
 // The single writer of release state. It reads like the story of a deployment: follow the files, check what is new,
 // let it accept births once every worker serves it, drain what came before, retire what is provably empty.
-import type { ReleaseIndex } from '../domain/ids.js'
+import type { ReleaseIndex, TargetUrl } from '../domain/ids.js'
 import type { Clock } from '../domain/ports.js'
 import { serves, transition, type Release, type ReleaseEvent } from '../domain/release.js'
 import type { Registration } from '../domain/registration.js'
 import { boarding } from '../domain/schedule.js'
+import type { TimeSpan } from '../domain/session.js'
 import { isUsable } from '../domain/target-health.js'
 import { compareVersions } from '../domain/version-order.js'
 import type { DesiredState } from './config/desired-state.js'
@@ -39,7 +40,11 @@ export interface ControllerParts {
   readonly publisher: Publisher
   readonly events: EventLog
   /** The state has changed: publish it, keep it. */
+  /** Time that did not count as idling. */
+  readonly spans: () => readonly TimeSpan[]
   readonly onChange: () => void
+  /** A release is known no more. */
+  readonly onRemoved: (release: ReleaseIndex) => void
 }
 
 export class ReleaseController {
@@ -49,6 +54,7 @@ export class ReleaseController {
   /** Verdicts, and the way out of service. */
   readonly retirement: ReleaseRetirement
   readonly orders: OperatorOrders
+  #hasChanged = false
   readonly #warnings: SiteWarnings
   readonly #registrations: RegistrationFollower
 
@@ -90,11 +96,21 @@ export class ReleaseController {
     this.settle()
   }
 
-  /** Carries every release as far as it can go; called after everything that may let one go on. */
+  /**
+   * Carries every release as far as it can go; called after everything that may let one go on. Published once, at its
+   * end: between two changes that belong together nobody is to find no release that accepts births.
+   */
   settle(): void {
     for (const site of this.#parts.register.sites) this.#settleSite(site)
     this.#probe()
+    this.#hasChanged = false
     this.#parts.onChange()
+  }
+
+  /** A round of reports is in. */
+  judge(): void {
+    this.retirement.judge()
+    if (this.#hasChanged) this.settle()
   }
 
   // -- checking and activating ------------------------------------------------------------------------------------------
@@ -104,6 +120,7 @@ export class ReleaseController {
       this.#settleRelease(site, registration.version)
     }
     this.#steer(site)
+    this.#giveOwedBirths(site)
     this.#warnings.closed(site)
   }
 
@@ -116,6 +133,13 @@ export class ReleaseController {
     const checking = current()
     if (checking?.state.name === 'checking' && this.#isHealthy(checking)) {
       this.#apply(site, checking, { type: 'checked' }, 'every target is healthy')
+    }
+    const retargeted = current()
+    if (
+      retargeted !== undefined &&
+      retargeted.registration.targets.some((url) => this.#isProven(retargeted, url))
+    ) {
+      this.#apply(site, retargeted, { type: 'retargeted' }, 'a new target is healthy')
     }
     const staged = current()
     if (staged?.state.name === 'staged') this.#board(site, staged)
@@ -166,6 +190,13 @@ export class ReleaseController {
     if (site.ordered?.version === release.registration.version) site.ordered = null
   }
 
+  /** The active release was withdrawn and nobody could take its births then: somebody may now. */
+  #giveOwedBirths(site: Site): void {
+    if (site.file === null || activeRelease(site) !== null) return
+    const owing = [...site.releases.values()].find((release) => release.withdrawn && release.wasActive)
+    if (owing !== undefined) this.#giveBack(site, owing)
+  }
+
   /** Births go to the last good former release, where the data rule allows it. */
   #giveBack(site: Site, from: Release): void {
     const { rollbackTo } = from.registration
@@ -182,10 +213,17 @@ export class ReleaseController {
   }
 
   #isHealthy(release: Release): boolean {
-    return release.registration.targets.every((url) => {
-      const health = this.#parts.prober.healthOf(release.index, url)
-      return health !== null && isUsable(health)
-    })
+    return release.registration.targets.every((url) => this.#isUsableTarget(release, url))
+  }
+
+  /** After a restart what served counts as healthy until its probes say otherwise. */
+  #isUsableTarget(release: Release, url: TargetUrl): boolean {
+    const health = this.#parts.prober.healthOf(release.index, url)
+    return health === null ? this.#assumed.has(release.index) : isUsable(health)
+  }
+
+  #isProven(release: Release, url: TargetUrl): boolean {
+    return this.#parts.prober.healthOf(release.index, url)?.state === 'healthy'
   }
 
   #probe(): void {
@@ -213,6 +251,7 @@ export class ReleaseController {
     register.removeRelease(site, release)
     evidence.forget(release.index)
     this.retirement.forget(release.index)
+    this.#parts.onRemoved(release.index)
     const { site: name, version, hash } = release.registration
     events.add('removed', `${release.state.name}, and its file is gone`, {
       site: name,
@@ -228,8 +267,9 @@ export class ReleaseController {
     const { version, hash } = next.registration
     site.releases.set(version, next)
     if (next.state.name === release.state.name) return
+    if (next.state.name !== 'retirable') this.retirement.stay(next.index)
     const [from, to] = [release.state.name, next.state.name]
     this.#parts.events.add('transition', cause, { site: site.policy.site, release: version, from, to, hash })
-    this.#parts.onChange()
+    this.#hasChanged = true
   }
 }

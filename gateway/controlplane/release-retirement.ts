@@ -2,8 +2,9 @@
 // service in two steps. Release state is changed by the controller, through `apply`, alone.
 import type { ReleaseIndex } from '../domain/ids.js'
 import type { Clock } from '../domain/ports.js'
-import { isOnItsWayOut, serves, type Release, type ReleaseEvent } from '../domain/release.js'
+import { acceptsBirths, isOnItsWayOut, serves, type Release, type ReleaseEvent } from '../domain/release.js'
 import { dueForRetirement, verdict as judge } from '../domain/retirement.js'
+import type { TimeSpan } from '../domain/session.js'
 import type { Verdict } from '../domain/verdict.js'
 import type { Doubts } from './doubts.js'
 import type { EvidenceBook } from './evidence-book.js'
@@ -22,6 +23,8 @@ export interface ReleaseRetirementParts {
   readonly warnings: SiteWarnings
   readonly apply: (site: Site, release: Release, event: ReleaseEvent, cause: string) => void
   readonly settle: () => void
+  /** Time that did not count as idling. */
+  readonly spans: () => readonly TimeSpan[]
   /** What workers are to serve has changed. */
   readonly onChange: () => void
 }
@@ -49,12 +52,18 @@ export class ReleaseRetirement {
     return this.#verdicts.get(release.index) ?? this.#judgeRelease(release)
   }
 
+  /** A release that is not retirable any more is served again, or never was to leave. */
+  stay(index: ReleaseIndex): void {
+    this.#leaving.delete(index)
+  }
+
   isLeaving(index: ReleaseIndex): boolean {
     return this.#leaving.has(index)
   }
 
   forget(index: ReleaseIndex): void {
     this.#verdicts.delete(index)
+    this.#leaving.delete(index)
   }
 
   #judgeSite(site: Site): void {
@@ -72,14 +81,23 @@ export class ReleaseRetirement {
     const { register, evidence, doubts, clock } = this.#parts
     const site = register.site(release.registration.site)
     const now = clock.now()
-    const seen = evidence.observe(release.index, release.state.name === 'active')
+    const seen = evidence.observe(release.index, {
+      acceptsBirths: acceptsBirths(release) || this.#mayStillBear(release),
+      isStandingBy: ['registered', 'checking', 'staged'].includes(release.state.name),
+    })
     const asOf = seen?.asOf ?? now
     if (site === null || seen === null) {
       return { kind: 'unknown', why: [{ because: 'starting', until: null }], until: null, asOf }
     }
     const since = (at: number): number => longestPromiseMs(site, at)
-    const about = doubts.about(site.policy.site, since, { asOf: seen.asOf, now })
+    const spans = this.#parts.spans()
+    const about = doubts.about(site.policy.site, { promiseMs: since, spans, asOf: seen.asOf, now })
     return judge({ ...seen, doubts: about }, site.policy.retire.quietPeriodMs, now)
+  }
+
+  /** Not every worker has reported since births were taken from it. */
+  #mayStillBear(release: Release): boolean {
+    return !this.#parts.evidence.allReportedAt(this.#parts.publisher.birthsEndedIn(release.index))
   }
 
   #followVerdict(site: Site, release: Release, found: Verdict): void {
@@ -100,8 +118,16 @@ export class ReleaseRetirement {
       activatedAt: release.activatedAt,
       isRetirable: release.state.name === 'retirable' && !this.#leaving.has(release.index),
     }))
-    for (const { release } of dueForRetirement(former, site.policy.retain.warm))
-      this.retire(release, 'retire.when: auto')
+    // What is withdrawn is not kept warm: nobody can go back to it.
+    const kept = former.filter(({ release }) => !release.withdrawn)
+    const due = [
+      ...dueForRetirement(kept, site.policy.retain.warm),
+      ...dueForRetirement(
+        former.filter(({ release }) => release.withdrawn),
+        0,
+      ),
+    ]
+    for (const { release } of due) this.retire(release, 'retire.when: auto')
   }
 
   /** First no worker serves it; only when all have reported since, and still nobody was there, is it retired. */

@@ -18,18 +18,21 @@ export interface SavedLifecycle {
   /** Names this state in tokens: 16 hexadecimal digits. */
   readonly issuer: string
   readonly register: SavedRegister
-  readonly doubts: SavedDoubts
-  readonly spans: readonly TimeSpan[]
-  readonly tolerance: ExtraTolerance | null
   readonly lastGood: LastGoodFiles
 }
 
-/** Up to `asOf` everything was known and is saved; `isClean`: nothing came after it. */
+/**
+ * Up to `asOf` everything was known and is saved; `isClean`: nothing came after it. Spans stand beside the promises
+ * that they have been added to, so that neither is ever read without the other.
+ */
 export interface SavedCheckpoint {
   readonly version: 1
   readonly asOf: number
   readonly isClean: boolean
   readonly promises: readonly SavedPromises[]
+  readonly spans: readonly TimeSpan[]
+  readonly tolerance: ExtraTolerance | null
+  readonly doubts: SavedDoubts
 }
 
 export class SavedStateError extends Error {}
@@ -74,4 +77,9 @@ export async function reopenCheckpoint(
   checkpoint: SavedCheckpoint | null,
 ): Promise<void> {
   if (checkpoint?.isClean === true) await saveCheckpoint(store, { ...checkpoint, isClean: false })
+}
+
+/** The sessions cannot be read: without them the checkpoint would vouch for what is gone, at the next start too. */
+export function forgetCheckpoint(store: LifecycleStore): Promise<void> {
+  return store.remove(checkpointKey)
 }

@@ -7,9 +7,11 @@ import { promiseSpanMs } from '../domain/session.js'
 import type { SitePolicy } from '../domain/site-policy.js'
 import { compareVersions } from '../domain/version-order.js'
 
-/** The longest promise under a policy that is no longer in force, and when it ceased to be. */
+/** The longest promises under a policy that is no longer in force, and when it ceased to be. */
 export interface SupersededPromise {
   readonly promiseMs: number
+  /** Of held tokens too. */
+  readonly tokenMs: number
   readonly at: number
 }
 
@@ -47,6 +49,9 @@ export interface SavedRegister {
   readonly sites: readonly SavedSite[]
 }
 
+/** More edits than these within one promise are not expected of anybody. */
+const keptSuperseded = 50
+
 export class SiteRegister {
   readonly #sites = new Map<SiteName, Site>()
   #nextIndex = 0
@@ -57,6 +62,11 @@ export class SiteRegister {
 
   site(name: SiteName): Site | null {
     return this.#sites.get(name) ?? null
+  }
+
+  /** Whether an index stands for a release. */
+  knows(index: ReleaseIndex): boolean {
+    return this.sites.some((site) => [...site.releases.values()].some((release) => release.index === index))
   }
 
   addSite(policy: SitePolicy, file: string): Site {
@@ -77,11 +87,10 @@ export class SiteRegister {
 
   /** The new policy rules from the next token on; what was promised under the old one is remembered. */
   usePolicy(site: Site, policy: SitePolicy, now: number): void {
-    const former = promiseSpanMs(site.policy.session)
-    if (former !== promiseSpanMs(policy.session)) {
-      const stillInForce = site.superseded.filter((each) => each.at + each.promiseMs > now)
-      site.superseded = [...stillInForce, { promiseMs: former, at: now }]
-    }
+    const former = { promiseMs: promiseSpanMs(site.policy.session), tokenMs: tokenSpanMs(site.policy) }
+    const isSame =
+      former.promiseMs === promiseSpanMs(policy.session) && former.tokenMs === tokenSpanMs(policy)
+    if (!isSame) site.superseded = [...site.superseded, { ...former, at: now }].slice(-keptSuperseded)
     if (site.overruled !== policy.active) site.overruled = null
     site.policy = policy
   }
@@ -100,6 +109,7 @@ export class SiteRegister {
       wasActive: false,
       isFounder: !site.wasEverActive,
       activatedAt: null,
+      formerTargets: [],
       state: { name: 'registered', since: 0 },
     }
     site.releases.set(registration.version, release)
@@ -152,6 +162,16 @@ export function compareReleases(site: Site, a: Release, b: Release): number {
   return site.policy.order === 'registration'
     ? a.ordinal - b.ordinal
     : compareVersions(a.registration.version, b.registration.version)
+}
+
+/** The longest that a token handed out under the policy can be honoured, held ones included. */
+function tokenSpanMs({ session }: SitePolicy): number {
+  return Math.max(promiseSpanMs(session), session.maxAgeMs)
+}
+
+/** The longest that any token of the site can be honoured, by the present policy and those before it. */
+export function longestTokenMs(site: Site): number {
+  return Math.max(tokenSpanMs(site.policy), ...site.superseded.map((each) => each.tokenMs))
 }
 
 export function activeRelease(site: Site): Release | null {

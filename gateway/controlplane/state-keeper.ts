@@ -3,7 +3,7 @@
 import type { Clock, LifecycleStore, Log } from '../domain/ports.js'
 import type { EvidenceBook } from './evidence-book.js'
 import type { LedgerKeeper } from './ledger-keeper.js'
-import { saveCheckpoint, saveLifecycle, type SavedLifecycle } from './saved-state.js'
+import { saveCheckpoint, saveLifecycle, type SavedCheckpoint, type SavedLifecycle } from './saved-state.js'
 
 export interface StateKeeperParts {
   readonly clock: Clock
@@ -13,13 +13,16 @@ export interface StateKeeperParts {
   readonly ledgerKeeper: LedgerKeeper
   /** The lifecycle as it is now. */
   readonly lifecycle: () => SavedLifecycle
+  /** What a checkpoint says of time. */
+  readonly time: () => Pick<SavedCheckpoint, 'spans' | 'tolerance' | 'doubts'>
 }
 
 export class StateKeeper {
   readonly #parts: StateKeeperParts
   #savedLifecycle = ''
-  /** One checkpoint after the other. */
+  /** One checkpoint after the other; those that are asked for meanwhile share the next. */
   #running: Promise<void> = Promise.resolve()
+  #waiting: Promise<void> | null = null
 
   constructor(parts: StateKeeperParts) {
     this.#parts = parts
@@ -40,8 +43,14 @@ export class StateKeeper {
 
   /** `isClean`: no worker is left, nothing can come after this. */
   checkpoint(isClean = false): Promise<void> {
-    this.#running = this.#running.then(() => this.#checkpoint(isClean))
-    return this.#running
+    if (this.#waiting !== null && !isClean) return this.#waiting
+    const next = this.#running.then(() => {
+      this.#waiting = null
+      return this.#checkpoint(isClean)
+    })
+    this.#waiting = next
+    this.#running = next
+    return next
   }
 
   async #checkpoint(isClean: boolean): Promise<void> {
@@ -51,8 +60,9 @@ export class StateKeeper {
     try {
       this.saveLifecycle()
       const promises = evidence.save()
+      const time = this.#parts.time()
       await ledgerKeeper.save(asOf)
-      await saveCheckpoint(store, { version: 1, asOf, isClean, promises })
+      await saveCheckpoint(store, { version: 1, asOf, isClean, promises, ...time })
     } catch (error) {
       this.#cannotSave(error)
     }

@@ -4,14 +4,14 @@ import type { Clock, Log } from '../domain/ports.js'
 import type {
   EndedSession,
   FromWorker,
-  ListenerSpec,
   Publication,
+  TlsMaterial,
   ToWorker,
   WorkerReport,
 } from '../plane-protocol.js'
 import { Awaited } from './awaited.js'
 import type { WorkerKey } from './traffic.js'
-import type { WorkerHandle, WorkerObserver } from './worker-handle.js'
+import type { PublicListener, WorkerHandle, WorkerObserver } from './worker-handle.js'
 
 /** What the supervisor tells its owner. */
 export interface SupervisorEvents {
@@ -56,6 +56,8 @@ interface Worker {
   isKilled: boolean
   /** It has said that it accepts connections. */
   isAccepting: boolean
+  /** Its last report has come. */
+  hasSaidAll: boolean
   /** The one that it will take the place of; null once it has a place of its own. */
   successorOf: WorkerKey | null
 }
@@ -65,7 +67,7 @@ export class Supervisor {
   readonly #workers = new Map<WorkerKey, Worker>()
   #nextKey = 1
   #publication: Publication | null = null
-  #listener: ListenerSpec | null = null
+  #listeners: readonly PublicListener[] = []
   #earlyDeaths = 0
   #lost = 0
   #isLeaving = false
@@ -85,9 +87,17 @@ export class Supervisor {
   }
 
   /** Lets workers listen, each as soon as it routes by a publication. */
-  listen(listener: ListenerSpec): void {
-    this.#listener = listener
+  listen(listeners: readonly PublicListener[]): void {
+    this.#listeners = listeners
     for (const worker of this.#workers.values()) this.#letListen(worker)
+  }
+
+  /** Other certificates for secure connections to come, in workers to come as well. */
+  useCertificates(tls: TlsMaterial): void {
+    this.#listeners = this.#listeners.map((listener) =>
+      listener.spec.tls === null ? listener : { ...listener, spec: { ...listener.spec, tls } },
+    )
+    this.#tellAll({ kind: 'certificates', tls })
   }
 
   publish(publication: Publication): void {
@@ -107,9 +117,9 @@ export class Supervisor {
   }
 
   get workers(): readonly { readonly pid: number; readonly state: string; readonly generation: number }[] {
-    return [...this.#workers.values()].map(({ handle, state, acknowledged }) => ({
+    return [...this.#workers.values()].map(({ handle, state, acknowledged, isAccepting }) => ({
       pid: handle.pid,
-      state,
+      state: state === 'listening' && !isAccepting ? 'opening' : state,
       generation: acknowledged,
     }))
   }
@@ -202,6 +212,7 @@ export class Supervisor {
       lastHeardAt: now,
       isKilled: false,
       isAccepting: false,
+      hasSaidAll: false,
       successorOf,
     }
     this.#workers.set(key, worker)
@@ -221,13 +232,15 @@ export class Supervisor {
       case 'acknowledged':
         return this.#acknowledged(worker, message.generation)
       case 'listening':
-        log.info('worker listens', { pid: worker.handle.pid, port: message.port })
+        log.info('worker listens', { pid: worker.handle.pid, ports: message.ports })
         worker.isAccepting = true
         return this.#awaited.lookAgain()
       case 'listen-failed':
-        if (worker.successorOf !== null) worker.handle.kill('SIGKILL')
+        // It is of no use; another one tries again, later and later.
+        worker.handle.kill('SIGKILL')
         return events.onListenFailed(message.reason)
       case 'report':
+        worker.hasSaidAll = message.report.isLast
         return events.onReport(key, message.report)
       case 'ended':
         return events.onSessionsEnded(message.sessions)
@@ -251,10 +264,13 @@ export class Supervisor {
   }
 
   #letListen(worker: Worker): void {
-    if (worker.state !== 'waiting' || this.#listener === null) return
+    if (worker.state !== 'waiting' || this.#listeners.length === 0) return
     worker.state = 'listening'
     this.#options.events.onListening(worker.key, this.#options.clock.monotonic())
-    worker.handle.send({ kind: 'listen', http: this.#listener })
+    for (const { spec, socket } of this.#listeners) {
+      if (socket !== null) worker.handle.send({ kind: 'socket', listener: spec.name }, socket)
+    }
+    worker.handle.send({ kind: 'listen', listeners: this.#listeners.map(({ spec }) => spec) })
   }
 
   #exited(key: WorkerKey, how: string): void {
@@ -262,7 +278,10 @@ export class Supervisor {
     if (worker === undefined) return
     this.#workers.delete(key)
     const { events, log, clock } = this.#options
-    if (worker.state === 'leaving' && how === 'code 0') {
+    // One that never listened saw nothing; one that listened has left in order when its last report has come.
+    const hasLeft =
+      worker.state === 'leaving' ? worker.hasSaidAll : this.#isLeaving && worker.state !== 'listening'
+    if (hasLeft) {
       events.onLeft(key)
     } else {
       this.#lost++

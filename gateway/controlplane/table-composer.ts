@@ -33,10 +33,14 @@ function specOf(release: Release, sources: TableSources): ReleaseSpec {
     index: release.index,
     version: release.registration.version,
     share: acceptsBirths(release) ? 1 : 0,
-    targets: release.registration.targets.map((url) => ({
-      url,
-      isHealthy: isUsableTarget(sources.healthOf(release.index, url)),
-    })),
+    targets: [
+      ...release.registration.targets.map((url) => ({
+        url,
+        isHealthy: isUsableTarget(sources.healthOf(release.index, url)),
+      })),
+      // They served until now; they go when one of the new targets has proved itself.
+      ...release.formerTargets.map((url) => ({ url, isHealthy: true })),
+    ],
   }
 }
 

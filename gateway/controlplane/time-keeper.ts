@@ -2,7 +2,7 @@
 // stop during which nobody idled. Keeps the spans and tolerances by which workers judge tokens.
 import type { TimeSpan } from '../domain/session.js'
 import type { PublishedTime } from './publisher.js'
-import { widened } from './recovery.js'
+import { endedBy, widened } from './recovery.js'
 import type { ExtraTolerance } from './saved-state.js'
 
 /** A clock whose epoch follows the wall clock when that jumps. */
@@ -18,7 +18,6 @@ export interface AdjustableClock {
 const jumpMs = 5_000
 /** Tokens born further ahead than this are hostile, unless the clock was set back. */
 const futureToleranceMs = 5 * 60_000
-const keptSpans = 64
 
 /** A jump that was followed. */
 export interface ClockJump {
@@ -32,14 +31,18 @@ export interface ClockJump {
 
 export class TimeKeeper {
   readonly #clock: AdjustableClock
+  /** How long the longest token can live: so long a span may matter. */
+  readonly #longestTokenMs: () => number
   #spans: readonly TimeSpan[]
   #tolerance: ExtraTolerance | null
 
   constructor(
     clock: AdjustableClock,
     known: { readonly spans: readonly TimeSpan[]; readonly tolerance: ExtraTolerance | null },
+    longestTokenMs: () => number,
   ) {
     this.#clock = clock
+    this.#longestTokenMs = longestTokenMs
     this.#spans = known.spans
     this.#tolerance = known.tolerance
   }
@@ -53,7 +56,9 @@ export class TimeKeeper {
   }
 
   addSpan(span: TimeSpan): void {
-    this.#spans = [...this.#spans, span].slice(-keptSpans)
+    const keptSince = this.#clock.now() - this.#longestTokenMs() - this.spannedMs
+    const kept = this.#spans.filter(({ from, lengthMs }) => from + lengthMs > keptSince)
+    this.#spans = [...kept, span]
   }
 
   /** Follows the wall clock if it has jumped; null when it has not. */
@@ -63,7 +68,10 @@ export class TimeKeeper {
     const before = this.#clock.now()
     this.#clock.epochMs += byMs
     const now = this.#clock.now()
-    if (byMs < 0) this.#tolerance = widened(this.#tolerance, -byMs, now)
+    if (byMs < 0) {
+      this.#tolerance = widened(this.#tolerance, -byMs, now)
+      this.#spans = endedBy(this.#spans, now)
+    }
     const span = byMs > 0 ? { from: before, lengthMs: byMs } : null
     if (span !== null) this.addSpan(span)
     return { byMs, at: Math.max(before, now), span }

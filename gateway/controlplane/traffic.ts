@@ -34,6 +34,11 @@ export class Traffic {
   readonly #deadRefusals = new Map<string, number>()
 
   reported(worker: WorkerKey, report: WorkerReport): void {
+    const now = new Set(report.releases.map(({ index }) => index))
+    // A worker forgets a release that it serves no more; what it counted stays.
+    for (const figures of this.#latest.get(worker)?.releases ?? []) {
+      if (!now.has(figures.index)) addCounters(this.#deadOf(figures.index), figures)
+    }
     this.#latest.set(worker, report)
     this.#figures.set(worker, new Map(report.releases.map((figures) => [figures.index, figures])))
   }
@@ -100,7 +105,7 @@ export class Traffic {
     return [...sums]
   }
 
-  /** A release's index is about to stand for another one. */
+  /** A release is removed, and its index may come to stand for another one. */
   forget(index: number): void {
     this.#dead.delete(index)
   }

@@ -1,5 +1,5 @@
 // A client's request for a WebSocket: what a front offers the exchange beside the ordinary ways to answer.
-import type { Downstream, DownstreamEvents, FieldBlock } from './downstream.js'
+import type { BeginExchange, Downstream, DownstreamEvents, FieldBlock } from './downstream.js'
 import { headerOf, type RequestHead } from './request-head.js'
 import type { SocketEnd } from './socket-end.js'
 
@@ -13,6 +13,14 @@ export interface DownstreamUpgrade extends Downstream {
 }
 
 export type BeginUpgrade = (downstream: DownstreamUpgrade) => DownstreamEvents
+
+/** What every front calls. */
+export interface FrontCalls {
+  readonly begin: BeginExchange
+  readonly beginUpgrade: BeginUpgrade
+  /** A request failed by a fault of the gateway's own; its connection is cut. */
+  readonly onFault: (error: string) => void
+}
 
 /**
  * Whether a GET without a body asks for a WebSocket as RFC 6455 section 4.2.1 says; anything else is an ordinary

@@ -41,7 +41,10 @@ export interface Downstream {
   write(chunk: Buffer): void
   /** The body is complete. */
   end(): void
-  /** Sends what was given since the last time; false: the client is slow, wait for `onDrained`. */
+  /**
+   * Sends what was given since the last time; false: the client is slow, wait for `onDrained`. After `end` that is told
+   * when the whole answer has been taken, or when nobody waits for it any more.
+   */
   flush(): boolean
   /** Cuts the answer short: the client sees that it is incomplete. */
   cut(): void
@@ -81,6 +84,7 @@ export interface FrontAbilities {
 /** Accepts connections and hands each request to `begin`, which returns the receiver of its events. */
 export interface Listener {
   readonly abilities: FrontAbilities
+  readonly port: number
   /** Stops accepting; open connections go on. */
   stopAccepting(): void
   /** Cuts every connection. */

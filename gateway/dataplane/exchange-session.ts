@@ -5,6 +5,7 @@ import { fieldKindOf } from '../domain/headers.js'
 import type { SessionId } from '../domain/ids.js'
 import type { ReleaseRoute, TargetRoute } from '../domain/routing-table.js'
 import { countedUntil, grainMs, honouredUntil, promiseSpanMs } from '../domain/session.js'
+import type { SessionPolicy } from '../domain/site-policy.js'
 import type { RequestIdentity } from './request-identity.js'
 import { fieldValues, isEventStream } from './response-fields.js'
 import { handout, type Handout, type HandoutSession, type ResponseFacts } from './session-handout.js'
@@ -80,7 +81,7 @@ export class ExchangeSession {
     if (now < verified.nextReportAt) return
     const { token } = verified
     const policy = this.#release.site.session
-    verified.nextReportAt = now + promiseSpanMs(policy) / unitsPerPromise
+    verified.nextReportAt = now + unitMs(policy)
     const until =
       token.held || revives
         ? countedUntil(policy, token.bornAt, now)
@@ -93,7 +94,7 @@ export class ExchangeSession {
     const given = handout({
       session: this.#session,
       identity: this.#identity,
-      release: this.#release,
+      release: this.#current() ?? this.#release,
       target,
       response: responseFacts(head),
       isOver: this.#isOver(now),
@@ -109,10 +110,15 @@ export class ExchangeSession {
     return given
   }
 
+  /** The release by the table in force now, whose policy rules what is handed out; null when it serves no more. */
+  #current(): ReleaseRoute | null {
+    const site = this.#state.table?.siteNamed(this.#release.site.name) ?? null
+    return site?.release(this.#release.version) ?? null
+  }
+
   /** By the table in force now and the tombstones: nothing may be handed out any more. */
   #isOver(now: number): boolean {
-    const site = this.#state.table?.siteNamed(this.#release.site.name) ?? null
-    if (site === null || site.release(this.#release.version) === null) return true
+    if (this.#current() === null) return true
     return this.id !== null && this.#state.tombstones.has(this.id, now)
   }
 
@@ -136,7 +142,7 @@ export class ExchangeSession {
 
   /** The exchange is over; one that lasted counts until its end + idle + grain. */
   close(now: number): void {
-    if (now - this.#startedAt < promiseSpanMs(this.#release.site.session) / unitsPerPromise) return
+    if (now - this.#startedAt < unitMs(this.#release.site.session)) return
     this.#touch(this.#countedUntil(now))
   }
 
@@ -159,6 +165,11 @@ export class ExchangeSession {
   #refreshMs(): number {
     return grainMs(this.#release.site.session) / 2
   }
+}
+
+/** Never longer than a tombstone, so that a session which outlives its end is heard of after it. */
+function unitMs(policy: SessionPolicy): number {
+  return Math.min(promiseSpanMs(policy) / unitsPerPromise, longestTombstoneMs)
 }
 
 function sessionOf(

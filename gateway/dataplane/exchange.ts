@@ -3,7 +3,7 @@
 import { decide, type Decision } from '../domain/affinity.js'
 import { anotherTarget, freeTarget, sessionTarget } from '../domain/balancing.js'
 import { countsAgainstTarget } from '../domain/ejection.js'
-import { GatewayError, type ErrorCode } from '../domain/errors.js'
+import { errorKinds, GatewayError, type ErrorCode } from '../domain/errors.js'
 import { isIdempotentMethod } from '../domain/request-facts.js'
 import { nextAttempt } from '../domain/retry.js'
 import type { ReleaseRoute, SiteRoute, TargetRoute } from '../domain/routing-table.js'
@@ -86,6 +86,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   #error: ErrorCode | null = null
   #isAnswered = false
   #isClientSlow = false
+  #hasEnded = false
   #isOver = false
   before: OpenExchange | null = null
   after: OpenExchange | null = null
@@ -285,13 +286,20 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
 
   onDrained(): void {
     this.#isClientSlow = false
+    if (this.#hasEnded) return this.#finish()
     this.#call?.resume()
   }
 
   onEnd(): void {
+    this.#call = null
+    this.#endAnswer()
+  }
+
+  /** The answer is complete when the client has taken it, not when it was handed to the front. */
+  #endAnswer(): void {
     this.#downstream.end()
-    this.#downstream.flush()
-    this.#finish()
+    if (this.#downstream.flush()) return this.#finish()
+    this.#hasEnded = true
   }
 
   // -- what fails -------------------------------------------------------------------------------------------------------
@@ -305,7 +313,8 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     const next = nextAttempt({
       advice: error.retry,
       isIdempotent: isIdempotentMethod(this.#head.method),
-      hasBody: this.#framing !== 'none',
+      // Of a body that has not begun to flow nothing is lost.
+      hasBody: this.#framing !== 'none' && this.#received > 0,
       mayLeaveTarget: route.mayLeaveTarget,
       attempts: this.#attempts,
     })
@@ -336,7 +345,8 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   abandon(): void {
     if (this.#isOver) return
     this.#call?.cancel()
-    this.#cut('internal')
+    if (!this.#isAnswered) this.#status = errorKinds.not_ready.status
+    this.#cut('not_ready')
   }
 
   #cut(code: ErrorCode): void {
@@ -368,7 +378,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
       framing: 'length',
       contentLength: body.length,
       // A refused request may have left its body on the connection (RFC 9112 section 9.3).
-      closes: status < 500 || this.#framing !== 'none' || this.#state.isLeaving,
+      closes: errorKinds[code].side === 'downstream' || this.#framing !== 'none' || this.#state.isLeaving,
       isEventStream: false,
     })
     if (hasBody) this.#downstream.write(body)

@@ -22,7 +22,10 @@ export function refusalOf(code: ErrorCode, { head, requestId, site, identity }: 
   const canRestart = code === 'release_gone' && identity !== null && isNavigation(identity)
   const cleanTarget = canRestart ? restartAskedBy(head.target) : null
   if (cleanTarget !== null && identity !== null && site !== null) {
-    return restartResponse(cleanTarget, clearCookieLines(site.session, identity.isSecure))
+    const clear = identity.isHeaderClient
+      ? 'Amarre-Token: '
+      : clearCookieLines(site.session, identity.isSecure)
+    return restartResponse(cleanTarget, clear)
   }
   const restartTarget = canRestart ? withRestart(head.target) : null
   return errorResponse(code, { accept: headerOf(head, 'accept'), requestId, restartTarget })

@@ -45,7 +45,9 @@ const lengthPattern = /^\d{1,15}$/
 /** Reads framing and host, refusing whatever two parsers could read differently. */
 export function readHead(head: RequestHead): HeadReading {
   if (!methodPattern.test(head.method)) return { ok: false, error: 'method_not_implemented' }
-  if (head.method === 'CONNECT') return { ok: false, error: 'method_not_implemented' }
+  // TRACE would show a script what is hidden from it: HttpOnly cookies, and what the gateway adds.
+  if (head.method === 'CONNECT' || head.method === 'TRACE')
+    return { ok: false, error: 'method_not_implemented' }
   if (!targetPattern.test(head.target)) return { ok: false, error: 'bad_target' }
   if (head.target === '*' && head.method !== 'OPTIONS') return { ok: false, error: 'bad_target' }
   let host = ''

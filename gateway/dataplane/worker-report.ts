@@ -3,11 +3,12 @@ import type { WorkerReport } from '../plane-protocol.js'
 import type { ReleaseActivity } from './activity.js'
 import type { WorkerState } from './worker-state.js'
 
-export function composeReport(state: WorkerState): WorkerReport {
+export function composeReport(state: WorkerState, isLast = false): WorkerReport {
   const { activity } = state
   return {
     generation: state.table?.generation ?? 0,
     madeAt: state.clock.monotonic(),
+    isLast,
     releases: activity.releases().map(figuresOf),
     unrouted: activity.unrouted.list(),
     rejected: activity.rejected.list(),

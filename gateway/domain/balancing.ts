@@ -1,4 +1,5 @@
 // Which target of a release serves a request: the session's own, or the less busy of two taken at random.
+import { fnv1a32 } from './fnv.js'
 import type { ReleaseRoute, TargetRoute } from './routing-table.js'
 import type { Token } from './session.js'
 
@@ -40,7 +41,21 @@ export function sessionTarget(
   if (policy.affinity === 'release' || token.targetTag === 0) return freeTarget(release, input)
   const own = release.targetByTag(token.targetTag)
   if (own !== null && (own.isHealthy || !release.isHealthy)) return own
-  return policy.onTargetGone === 'refuse' ? own : freeTarget(release, input)
+  return policy.onTargetGone === 'refuse' ? own : settledTarget(release, token)
+}
+
+/**
+ * Where a session settles whose target is gone: by rendezvous hashing of its id, so that all its requests agree before
+ * the visitor has a token that says so, and stay when other targets come and go.
+ */
+function settledTarget(release: ReleaseRoute, token: Token): TargetRoute | null {
+  let best: TargetRoute | null = null
+  let highest = -1
+  for (const target of release.usableTargets) {
+    const weight = fnv1a32(`${token.id} ${target.url}`)
+    if (weight > highest) [best, highest] = [target, weight]
+  }
+  return best
 }
 
 /** "The power of two choices" (Mitzenmacher 2001): close to the least busy, without a herd. */

@@ -1,6 +1,6 @@
 // A release and its life. A state carries its own data; `transition` is the only way from one to the next, pure, with
 // time as an argument, and gives back the same object when the event changes nothing.
-import type { ReleaseIndex } from './ids.js'
+import type { ReleaseIndex, TargetUrl } from './ids.js'
 import type { Registration } from './registration.js'
 
 /** Why a release drains: a newer one is active, an operator's word, or its file is gone. */
@@ -38,6 +38,8 @@ export interface Release {
   readonly isFounder: boolean
   /** The last activation; null: never. Orders what is "previous". */
   readonly activatedAt: number | null
+  /** Targets of the registration before, while none of the present ones has proved itself yet. */
+  readonly formerTargets: readonly TargetUrl[]
   readonly state: ReleaseState
 }
 
@@ -53,6 +55,8 @@ export type ReleaseEvent =
   | { readonly type: 'reject'; readonly why: string }
   /** The file is gone. */
   | { readonly type: 'withdraw' }
+  /** One of the new targets has proved itself: the former ones are not needed any more. */
+  | { readonly type: 'retargeted' }
   /** The file is there again, or another content is. */
   | { readonly type: 'register'; readonly registration: Registration }
 
@@ -98,6 +102,9 @@ export function transition(release: Release, event: ReleaseEvent, now: number): 
       return to(release, { name: 'rejected', since: now, why: event.why })
     case 'withdraw':
       return withdraw(release, now)
+    case 'retargeted':
+      if (release.formerTargets.length === 0) return release
+      return { ...release, generation: release.generation + 1, formerTargets: [] }
     case 'register':
       return register(release, event.registration, now)
     default:
@@ -128,7 +135,8 @@ function register(release: Release, registration: Registration, now: number): Re
     if (isSame) return release
     const updated = { ...release, registration, generation: release.generation + 1 }
     // A release out of service has nothing to keep: another content is another try.
-    return serves(release) ? updated : { ...updated, state: { name: 'registered', since: now } }
+    if (!serves(release)) return { ...updated, state: { name: 'registered', since: now } }
+    return { ...updated, formerTargets: replacedTargets(release, registration) }
   }
   const back = {
     ...release,
@@ -136,8 +144,21 @@ function register(release: Release, registration: Registration, now: number): Re
     withdrawn: false,
     wasActive: false,
     generation: release.generation + 1,
+    formerTargets: replacedTargets(release, registration),
   }
   // Unchanged it is back to where it was; whether it becomes active again is for the controller to decide.
-  if (isSame && isOnItsWayOut(release)) return back
+  if (isSame && isOnItsWayOut(release) && hadBoarded(release)) return back
   return { ...back, state: { name: 'registered', since: now } }
+}
+
+/** Whether it drains for another reason than that its file went before it was ever active. */
+function hadBoarded(release: Release): boolean {
+  const isWithdrawn = 'because' in release.state && release.state.because === 'withdrawn'
+  return release.wasActive || !isWithdrawn
+}
+
+/** Where every target is another one, the former ones serve until a new one has proved itself. */
+function replacedTargets(release: Release, registration: Registration): readonly TargetUrl[] {
+  const known = [...release.registration.targets, ...release.formerTargets]
+  return registration.targets.some((target) => known.includes(target)) ? [] : known
 }

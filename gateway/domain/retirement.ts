@@ -6,6 +6,8 @@ import type { Blocker, Doubt, Verdict } from './verdict.js'
 export interface Evidence {
   readonly asOf: number
   readonly acceptsBirths: boolean
+  /** It is registered, checked or staged: not on its way out. */
+  readonly isStandingBy: boolean
   /** Latest promise made at a birth, spans added; 0 for none. */
   readonly birthsUntil: number
   /** Confirmed sessions, and the latest instant until which one of them counts. */
@@ -44,6 +46,7 @@ function certainBlockers(evidence: Omit<Evidence, 'emptySince' | 'doubts'>): Blo
   const { asOf, sessions } = evidence
   const blockers: Blocker[] = []
   if (evidence.acceptsBirths) blockers.push({ by: 'accepts-births' })
+  if (evidence.isStandingBy) blockers.push({ by: 'standing-by' })
   if (sessions.count > 0 && sessions.until > asOf) {
     blockers.push({ by: 'sessions', count: sessions.count, until: sessions.until })
   }

@@ -26,6 +26,8 @@ export function verdictText(verdict: Verdict, now: number): string {
 
 function blockerText(blocker: Blocker, now: number): string {
   switch (blocker.by) {
+    case 'standing-by':
+      return 'not having been active yet'
     case 'accepts-births':
       return 'accepting births'
     case 'sessions':
@@ -54,7 +56,12 @@ function counted(count: number, noun: string): string {
 /** By when it must be empty; nothing where the only blocker says that itself, or where births go on anyway. */
 function boundText(verdict: Extract<Verdict, { kind: 'blocked' }>, now: number): string {
   const kinds = verdict.by.map((blocker) => blocker.by)
-  if (kinds.includes('accepts-births') || kinds.every((kind) => kind === 'quiet-period')) return ''
+  if (
+    kinds.includes('accepts-births') ||
+    kinds.includes('standing-by') ||
+    kinds.every((kind) => kind === 'quiet-period')
+  )
+    return ''
   if (verdict.emptyBy === null) return '; no bound while something is open'
   return `; empty by ${aheadText(verdict.emptyBy, now)} if nobody returns`
 }

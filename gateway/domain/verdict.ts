@@ -4,6 +4,8 @@
 export type Blocker =
   /** It accepts births. */
   | { readonly by: 'accepts-births' }
+  /** It has not been active yet: it waits for that, not for its end. */
+  | { readonly by: 'standing-by' }
   /** Confirmed sessions that are not over; `until` is the latest promise among them. */
   | { readonly by: 'sessions'; readonly count: number; readonly until: number }
   /** Requests under way. */

@@ -37,7 +37,8 @@ function tokenOf(changes: Partial<Token> = {}): Omit<Token, 'keyId'> {
   }
 }
 
-const read = (text: string, from: KeyRing = ring, where = context) => new TokenReader(from).read(text, where)
+const read = (text: string, from: KeyRing = ring, where = context) =>
+  new TokenReader(from, 4).read(text, where)
 
 const hex16 = fc.stringMatching(/^[0-9a-f]{16}$/)
 const instant = fc.integer({ min: 0, max: endOfTime })

@@ -10,7 +10,7 @@ import {
   parseTargetUrl,
   type ReleaseVersion,
 } from '../../gateway/domain/ids.js'
-import { freeTarget, sessionTarget } from '../../gateway/domain/balancing.js'
+import { anotherTarget, freeTarget, sessionTarget } from '../../gateway/domain/balancing.js'
 import { errorKinds, GatewayError, type ErrorCode } from '../../gateway/domain/errors.js'
 import { PathSet } from '../../gateway/domain/path-pattern.js'
 import { nextAttempt, type FailedAttempt } from '../../gateway/domain/retry.js'
@@ -316,6 +316,15 @@ t.test(
     t.equal(chosen([one, two], 9, { onTargetGone: 'refuse' }), null, 'gone, may not leave: none')
   },
 )
+
+t.test('another attempt goes to another usable target of the release, or there is none', async (t) => {
+  const [one, two, sick] = [target(1), target(2), target(3, false)]
+  const another = (targets: TargetRoute[], failed: TargetRoute) =>
+    anotherTarget(releaseOf(targets), failed, { loadOf: idle, random: () => 0 })
+  t.equal(another([one, two], one), two)
+  t.equal(another([one, sick], one), null, 'a sick one is no way out')
+  t.equal(another([one], one), null)
+})
 
 // -- attempts and errors --------------------------------------------------------------------------------------------------
 

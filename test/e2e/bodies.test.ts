@@ -43,7 +43,7 @@ t.test('an empty request body of each framing is an empty body', async (t) => {
   for (const framing of ['Content-Length: 0\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n']) {
     const client = await RawClient.connect(gateway.port, t)
     client.send(`POST /echo HTTP/1.1\r\nHost: shop\r\n${framing}`)
-    await client.reads(/^HTTP\/1\.1 200 [\s\S]*(?:Content-Length: 0\r\n[\s\S]*\r\n\r\n|\r\n\r\n0\r\n\r\n)$/i)
+    await client.reads(/^HTTP\/1\.1 200 OK\r\n(?:.+\r\n)*content-length: 0\r\n(?:.+\r\n)*\r\n$/i)
   }
 })
 
@@ -56,7 +56,7 @@ for (const [path, bytes] of [
   t.test(`an answer arrives whole: ${path}, ${bytes} bytes`, async (t) => {
     const answer = await request(`${gateway.url}${path}?bytes=${bytes}`)
     t.ok(Buffer.from(await answer.body.arrayBuffer()).equals(patternFrom(0, bytes)))
-    t.equal(answer.headers['content-length'], path === '/sized' ? String(bytes) : undefined)
+    t.equal(answer.headers['content-length'], path === '/sized' || bytes === 0 ? String(bytes) : undefined)
   })
 }
 
@@ -81,7 +81,7 @@ t.test('both directions stream: the echo of the first chunk comes before the sec
   t.notMatch(client.text, /second/)
   client.send('6\r\nsecond\r\n0\r\n\r\n')
   await client.reads(/second[\s\S]*0\r\n\r\n$/)
-  await until('the connection closes after chunks', () => client.isClosed)
+  t.match(client.text, /\r\nConnection: close\r\n/, 'the front cannot tell what would come after chunks')
 })
 
 t.test('each event of a stream comes when it is sent', async (t) => {

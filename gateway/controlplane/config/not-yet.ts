@@ -25,11 +25,11 @@ const isOtherThan = (word: unknown) => (written: unknown) => written !== word
 const is = (word: unknown) => (written: unknown) => written === word
 
 const noEffect = 'accepted, but has no effect in this version'
+const actsAsNode = 'accepted, but acts as "node" in this version'
 const actsAsRefuse = 'accepted, but acts as "refuse" in this version'
 
 const notYet: readonly NotYet[] = [
-  { kind: 'gateway', path: 'listen.https', asksForIt: isSet },
-  { kind: 'gateway', path: 'listen.http.engine', asksForIt: is('node') },
+  { kind: 'gateway', path: 'listen.https.engine', asksForIt: is('uws'), sentence: actsAsNode },
   { kind: 'site', path: 'session.startsOn', asksForIt: isOtherThan('request') },
   { kind: 'site', path: 'session.onReleaseGone', asksForIt: is('move'), sentence: actsAsRefuse },
   { kind: 'site', path: 'session.legacy', asksForIt: isSet },
