@@ -180,6 +180,7 @@ export class InstantClient implements Downstream {
   end(): void {
     this.ended++
   }
+  interim(): void {}
   flush(): boolean {
     return true
   }

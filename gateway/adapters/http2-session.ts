@@ -31,6 +31,7 @@ const connectionWindowBytes = 1024 * 1024
 /** Streams that a client may take back unanswered before it is asked to calm down (CVE-2023-44487), and in what time. */
 const maxResets = 100
 const resetWindowMs = 10_000
+const farewellMs = 500
 
 /** Node's typings of version 20 lack some options of the handshake. */
 const limits = {
@@ -88,10 +89,12 @@ function isTakenBack(stream: ServerHttp2Stream): boolean {
   return stream.aborted && !stream.writableFinished
 }
 
+/** Later streams are ignored from here on; cut at once, the connection would be reset before the client reads why. */
 function calmDown(session: ServerHttp2Session): void {
-  if (session.destroyed) return
+  if (session.destroyed || session.closed) return
   session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
-  session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  session.close()
+  setTimeout(() => session.destroy(), farewellMs).unref()
 }
 
 function beginStream(

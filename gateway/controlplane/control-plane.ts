@@ -20,11 +20,12 @@ import type { SavedCheckpoint, SavedLifecycle } from './saved-state.js'
 import type { SessionLedger } from './session-ledger.js'
 import { longestTokenMs, SiteRegister, type SavedRegister } from './site-register.js'
 import { StateKeeper } from './state-keeper.js'
-import type { Supervisor, SupervisorEvents } from './supervisor.js'
+import type { Supervisor } from './supervisor.js'
 import { composeSites } from './table-composer.js'
 import { TimeKeeper, type AdjustableClock } from './time-keeper.js'
 import { Traffic, type WorkerKey } from './traffic.js'
 import { Webhooks, type Post, type WebhookTarget } from './webhooks.js'
+import type { SupervisorEvents } from './worker-handle.js'
 
 export interface ControlPlaneParts {
   readonly clock: AdjustableClock

@@ -1,33 +1,10 @@
 // The worker processes: started, told what to route by, listened to, replaced when they die, killed when they fall
 // silent. Knows nothing of releases: it carries publications down and hands reports up.
 import type { Clock, Log } from '../domain/ports.js'
-import type {
-  EndedSession,
-  FromWorker,
-  Publication,
-  TlsMaterial,
-  ToWorker,
-  WorkerReport,
-} from '../plane-protocol.js'
+import type { EndedSession, FromWorker, Publication, TlsMaterial, ToWorker } from '../plane-protocol.js'
 import { Awaited } from './awaited.js'
 import type { WorkerKey } from './traffic.js'
 import type { PublicListener, WorkerHandle, WorkerObserver } from './worker-handle.js'
-
-/** What the supervisor tells its owner. */
-export interface SupervisorEvents {
-  /** It listens from now on: from this instant (monotonic) it can touch releases. */
-  onListening(worker: WorkerKey, at: number): void
-  onReport(worker: WorkerKey, report: WorkerReport): void
-  onSessionsEnded(sessions: readonly EndedSession[]): void
-  /** Every worker routes by this generation or a later one. */
-  onAcknowledged(generation: number): void
-  /** It is gone; what it saw since its last report is lost. Not called for workers that were told to leave. */
-  onLost(worker: WorkerKey, how: string): void
-  /** It left when told to, its last report delivered. */
-  onLeft(worker: WorkerKey): void
-  /** The first worker could not listen. */
-  onListenFailed(reason: string): void
-}
 
 export interface SupervisorOptions {
   readonly fork: (observer: WorkerObserver) => WorkerHandle
@@ -159,7 +136,8 @@ export class Supervisor {
     if (this.#isRolling || this.#isLeaving) return
     this.#isRolling = true
     for (const old of [...this.#workers.values()]) {
-      if (!(await this.#relieve(old, withinMs))) break
+      // One that died meanwhile has been replaced already.
+      if (this.#isHere(old) && !(await this.#relieve(old, withinMs))) break
     }
     this.#isRolling = false
   }

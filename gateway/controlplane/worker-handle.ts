@@ -1,5 +1,6 @@
-// A worker process as the supervisor sees it; an adapter makes it. Knows nothing of why workers come and go.
-import type { FromWorker, ListenerSpec, ToWorker } from '../plane-protocol.js'
+// A worker process as the supervisor sees it, made by an adapter, and what the supervisor tells of it. Types only.
+import type { EndedSession, FromWorker, ListenerSpec, ToWorker, WorkerReport } from '../plane-protocol.js'
+import type { WorkerKey } from './traffic.js'
 
 /** One running worker process. */
 export interface WorkerHandle {
@@ -20,4 +21,20 @@ export interface WorkerObserver {
 export interface PublicListener {
   readonly spec: ListenerSpec
   readonly socket: object | null
+}
+
+/** What the supervisor tells its owner. */
+export interface SupervisorEvents {
+  /** It listens from now on: from this instant (monotonic) it can touch releases. */
+  onListening(worker: WorkerKey, at: number): void
+  onReport(worker: WorkerKey, report: WorkerReport): void
+  onSessionsEnded(sessions: readonly EndedSession[]): void
+  /** Every worker routes by this generation or a later one. */
+  onAcknowledged(generation: number): void
+  /** It is gone; what it saw since its last report is lost. Not called for workers that were told to leave. */
+  onLost(worker: WorkerKey, how: string): void
+  /** It left when told to, its last report delivered. */
+  onLeft(worker: WorkerKey): void
+  /** The first worker could not listen. */
+  onListenFailed(reason: string): void
 }

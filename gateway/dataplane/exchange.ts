@@ -1,25 +1,22 @@
 // One proxied request, from its head to its account. The phases stand in the order in which they happen: read, decide,
 // send, relay the request's body, relay the response, account (docs/architecture.md draws them).
-import { decide, type Decision } from '../domain/affinity.js'
-import { anotherTarget, freeTarget, sessionTarget } from '../domain/balancing.js'
+import { anotherTarget } from '../domain/balancing.js'
 import { countsAgainstTarget } from '../domain/ejection.js'
 import { errorKinds, GatewayError, type ErrorCode } from '../domain/errors.js'
 import { isIdempotentMethod } from '../domain/request-facts.js'
 import { nextAttempt } from '../domain/retry.js'
-import type { ReleaseRoute, SiteRoute, TargetRoute } from '../domain/routing-table.js'
-import { identifyClient } from './client-identity.js'
-import type { BodyFailure, Downstream, DownstreamEvents, FieldBlock, ResponseFraming } from './downstream.js'
+import type { SiteRoute } from '../domain/routing-table.js'
+import type { BodyFailure, Downstream, DownstreamEvents, FieldBlock } from './downstream.js'
 import type { DownstreamUpgrade } from './downstream-socket.js'
-import { ExchangeSession } from './exchange-session.js'
 import { LongStay } from './long-stay.js'
 import type { OpenExchange } from './open-exchanges.js'
-import { refusalOf } from './refusal.js'
-import { encodeUpstreamHead } from './request-encoder.js'
-import { headerOf, readHead, type RequestFraming, type RequestHead } from './request-head.js'
-import { RequestIdentity } from './request-identity.js'
-import { isEventStream, keptRuns, type FieldMasks } from './response-fields.js'
+import { publicError, refusalOf } from './refusal.js'
+import { headerOf, type RequestFraming, type RequestHead } from './request-head.js'
+import type { RequestIdentity } from './request-identity.js'
+import { framingOf, isEventStream, keptRuns, type FieldMasks } from './response-fields.js'
 import type { Handout } from './session-handout.js'
 import type { SocketEnd } from './socket-end.js'
+import { routeRequest, type Route } from './routing.js'
 import { openTunnel } from './tunnel.js'
 import type { ResponseHead, UpstreamCall } from './upstream/upstream.js'
 import type { ConnectSocket, SocketHandler } from './upstream/upstream-socket.js'
@@ -54,17 +51,6 @@ interface Upgrade {
   readonly connect: ConnectSocket
 }
 
-/** A request that goes to the application; null members of `Exchange` until then. */
-interface Route {
-  readonly identity: RequestIdentity
-  readonly release: ReleaseRoute
-  readonly session: ExchangeSession
-  readonly upstreamHead: string
-  /** The session may be served by another target than the one chosen first. */
-  readonly mayLeaveTarget: boolean
-  target: TargetRoute
-}
-
 class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   readonly #state: WorkerState
   readonly #masks: FieldMasks
@@ -74,7 +60,6 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   readonly #startedAt: number
   readonly #requestId = newRequestId()
   #framing: RequestFraming = 'none'
-  #contentLength = 0
   #site: SiteRoute | null = null
   #route: Route | null = null
   #call: UpstreamCall | null = null
@@ -104,60 +89,14 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   // -- read, decide ---------------------------------------------------------------------------------------------------
 
   begin(): void {
-    const reading = readHead(this.#head)
-    if (!reading.ok) return this.#refuse(reading.error)
-    const { table } = this.#state
-    if (table === null) return this.#refuse('not_ready')
-    this.#framing = reading.framing
-    this.#contentLength = reading.contentLength
-    this.#site = table.siteOf(reading.host)
-    if (this.#site === null) return this.#refuse('unknown_site')
-    if (reading.contentLength > this.#state.requestBodyBytes) return this.#refuse('body_too_large')
-    const now = this.#state.clock.now()
-    const identity = this.#identify(this.#site, now)
-    this.#follow(decide(identity, this.#site, now), identity, now)
-  }
-
-  #identify(site: SiteRoute, now: number): RequestIdentity {
-    const { reader, activity, tombstones, trusted, table } = this.#state
-    const client = identifyClient(this.#head, trusted)
-    const issuer = table?.issuer ?? ''
-    const futureToleranceMs = table?.futureToleranceMs ?? 0
-    const sources = { reader, activity, tombstones, issuer, futureToleranceMs, now }
-    return new RequestIdentity(this.#head, site, client, sources)
-  }
-
-  /** Acts on the decision: the only place that does. */
-  #follow(decision: Decision, identity: RequestIdentity, now: number): void {
-    if (decision.kind === 'refuse') return this.#refuse(decision.error, identity)
-    const { release } = decision
-    const isOwn = decision.kind === 'stay' || decision.kind === 'trail'
-    const { balancing } = this.#state
-    const target = isOwn ? sessionTarget(release, decision.token, balancing) : freeTarget(release, balancing)
-    if (target === null) return this.#refuse('target_gone', identity)
-    if (this.#upgrade !== null && isOwn) {
-      const { bornAt } = decision.token
-      if (new LongStay(this.#state, release, bornAt, now).isTooLate(now))
-        return this.#refuse('release_gone', identity)
-    }
-    const session = new ExchangeSession(this.#state, identity, decision, now)
-    this.#state.activity.of(release.index).exchangesOpen++
-    const mayLeaveTarget = !isOwn || release.site.session.affinity === 'release'
-    const upstreamHead = this.#encodeHead(identity, release, session)
-    this.#route = { identity, release, session, upstreamHead, mayLeaveTarget, target }
-    this.#send(this.#route, false)
-  }
-
-  #encodeHead(identity: RequestIdentity, release: ReleaseRoute, session: ExchangeSession): string {
-    return encodeUpstreamHead({
-      head: this.#head,
-      identity,
-      framing: this.#framing,
-      contentLength: this.#contentLength,
-      release,
-      session: session.id,
-      requestId: this.#requestId,
-    })
+    const isUpgrade = this.#upgrade !== null
+    const routing = routeRequest(this.#state, { head: this.#head, requestId: this.#requestId, isUpgrade })
+    this.#site = routing.site
+    if (routing.kind === 'refused') return this.#refuse(routing.error, routing.identity)
+    this.#route = routing.route
+    this.#framing = routing.route.framing
+    this.#state.activity.of(routing.route.release.index).exchangesOpen++
+    this.#send(routing.route, false)
   }
 
   // -- send -----------------------------------------------------------------------------------------------------------
@@ -318,7 +257,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
       mayLeaveTarget: route.mayLeaveTarget,
       attempts: this.#attempts,
     })
-    if (next === 'none') return this.#refuse(publicError(error, route), route.identity)
+    if (next === 'none') return this.#refuse(publicError(error, route.mayLeaveTarget), route.identity)
     if (next === 'other-target') {
       route.target = anotherTarget(route.release, route.target, this.#state.balancing) ?? route.target
     }
@@ -437,24 +376,4 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
       error: this.#error,
     }
   }
-}
-
-function framingOf(head: ResponseHead): ResponseFraming {
-  switch (head.framing) {
-    case 'none':
-      return 'none'
-    case 'length':
-      return 'length'
-    case 'chunked':
-    case 'close':
-      return 'unknown'
-    default:
-      return head.framing satisfies never
-  }
-}
-
-/** A session that may not leave its target is told to come back; everybody else learns what failed. */
-function publicError(error: GatewayError, route: Route): ErrorCode {
-  const isUnreached = error.code === 'connect_refused' || error.code === 'connect_timeout'
-  return isUnreached && !route.mayLeaveTarget ? 'target_gone' : error.code
 }

@@ -1,6 +1,6 @@
 // What a client gets whose request does not reach the application: an error page with a way out where there is one,
 // or the restart that he asked for there.
-import type { ErrorCode } from '../domain/errors.js'
+import type { ErrorCode, GatewayError } from '../domain/errors.js'
 import { isNavigation } from '../domain/request-facts.js'
 import type { SiteRoute } from '../domain/routing-table.js'
 import { errorResponse, restartResponse, type ErrorResponse } from './error-response.js'
@@ -29,4 +29,10 @@ export function refusalOf(code: ErrorCode, { head, requestId, site, identity }: 
   }
   const restartTarget = canRestart ? withRestart(head.target) : null
   return errorResponse(code, { accept: headerOf(head, 'accept'), requestId, restartTarget })
+}
+
+/** A session that may not leave its target is told to come back; everybody else learns what failed. */
+export function publicError(error: GatewayError, mayLeaveTarget: boolean): ErrorCode {
+  const isUnreached = error.code === 'connect_refused' || error.code === 'connect_timeout'
+  return isUnreached && !mayLeaveTarget ? 'target_gone' : error.code
 }

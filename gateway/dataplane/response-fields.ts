@@ -1,6 +1,7 @@
 // Which fields of the application's response go on to the client: the received head is handed on as runs of whole
 // lines around the few that must go, so that usually one run covers nearly everything.
 import { fieldKindOf, responseFields, type ResponseField } from '../domain/headers.js'
+import type { ResponseFraming } from './downstream.js'
 import type { ResponseHead } from './upstream/upstream.js'
 
 /** A set of field kinds, as one byte a kind. */
@@ -88,4 +89,19 @@ const contentTypeKind = fieldKindOf('content-type')
 export function isEventStream(head: ResponseHead): boolean {
   if (head.framing === 'length' || head.framing === 'none') return false
   return fieldValues(head, contentTypeKind).toLowerCase().startsWith('text/event-stream')
+}
+
+/** How the front delimits what the application delimited so. */
+export function framingOf(head: ResponseHead): ResponseFraming {
+  switch (head.framing) {
+    case 'none':
+      return 'none'
+    case 'length':
+      return 'length'
+    case 'chunked':
+    case 'close':
+      return 'unknown'
+    default:
+      return head.framing satisfies never
+  }
 }

@@ -36,7 +36,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   pino: ['adapters/pino-log.ts'],
   'prom-client': ['adapters/prom-metrics.ts'],
   semver: ['controlplane/config/'],
-  ws: ['adapters/ws-client.ts', 'adapters/ws-server.ts'],
+  ws: ['adapters/ws-'],
   yaml: ['controlplane/config/'],
   zod: ['controlplane/config/'],
 }

@@ -1,0 +1,109 @@
+// From a request's head to where it goes: read, identify, decide, choose a target. Every guard has one reason; what
+// passes them all is ready to be sent.
+import { decide, type Decision } from '../domain/affinity.js'
+import { freeTarget, sessionTarget } from '../domain/balancing.js'
+import type { ErrorCode } from '../domain/errors.js'
+import type { ReleaseRoute, SiteRoute, TargetRoute } from '../domain/routing-table.js'
+import { identifyClient } from './client-identity.js'
+import { ExchangeSession } from './exchange-session.js'
+import { LongStay } from './long-stay.js'
+import { encodeUpstreamHead } from './request-encoder.js'
+import { readHead, type RequestFraming, type RequestHead } from './request-head.js'
+import { RequestIdentity } from './request-identity.js'
+import type { WorkerState } from './worker-state.js'
+
+export interface RoutedRequest {
+  readonly head: RequestHead
+  readonly requestId: string
+  /** It asks for a WebSocket. */
+  readonly isUpgrade: boolean
+}
+
+/** A request that goes to the application. */
+export interface Route {
+  readonly identity: RequestIdentity
+  readonly release: ReleaseRoute
+  readonly session: ExchangeSession
+  readonly framing: RequestFraming
+  /** The whole head for the application, one character a byte. */
+  readonly upstreamHead: string
+  /** The session may be served by another target than the one chosen first. */
+  readonly mayLeaveTarget: boolean
+  target: TargetRoute
+}
+
+export type Routing =
+  | { readonly kind: 'routed'; readonly site: SiteRoute; readonly route: Route }
+  | {
+      readonly kind: 'refused'
+      readonly error: ErrorCode
+      /** Null where the request was refused before they were known. */
+      readonly site: SiteRoute | null
+      readonly identity: RequestIdentity | null
+    }
+
+export function routeRequest(state: WorkerState, request: RoutedRequest): Routing {
+  const reading = readHead(request.head)
+  if (!reading.ok) return refused(reading.error)
+  if (state.table === null) return refused('not_ready')
+  const site = state.table.siteOf(reading.host)
+  if (site === null) return refused('unknown_site')
+  if (reading.contentLength > state.requestBodyBytes) return refused('body_too_large', site)
+  const now = state.clock.now()
+  const identity = identify(state, request.head, site, now)
+  const decision = decide(identity, site, now)
+  if (decision.kind === 'refuse') return refused(decision.error, site, identity)
+  const target = targetOf(state, decision)
+  if (target === null) return refused('target_gone', site, identity)
+  if (request.isUpgrade && isTooLate(state, decision, now)) return refused('release_gone', site, identity)
+  const session = new ExchangeSession(state, identity, decision, now)
+  const { release } = decision
+  const { framing, contentLength } = reading
+  const { head, requestId } = request
+  const upstreamHead = encodeUpstreamHead({
+    head,
+    identity,
+    framing,
+    contentLength,
+    release,
+    session: session.id,
+    requestId,
+  })
+  const mayLeaveTarget = !isOwn(decision) || release.site.session.affinity === 'release'
+  const route = { identity, release, session, framing, upstreamHead, mayLeaveTarget, target }
+  return { kind: 'routed', site, route }
+}
+
+function refused(
+  error: ErrorCode,
+  site: SiteRoute | null = null,
+  identity: RequestIdentity | null = null,
+): Routing {
+  return { kind: 'refused', error, site, identity }
+}
+
+function identify(state: WorkerState, head: RequestHead, site: SiteRoute, now: number): RequestIdentity {
+  const { reader, activity, tombstones, trusted, table } = state
+  const issuer = table?.issuer ?? ''
+  const futureToleranceMs = table?.futureToleranceMs ?? 0
+  const sources = { reader, activity, tombstones, issuer, futureToleranceMs, now }
+  return new RequestIdentity(head, site, identifyClient(head, trusted), sources)
+}
+
+type Going = Exclude<Decision, { readonly kind: 'refuse' }>
+
+function isOwn(decision: Going): decision is Extract<Going, { readonly kind: 'stay' | 'trail' }> {
+  return decision.kind === 'stay' || decision.kind === 'trail'
+}
+
+function targetOf({ balancing }: WorkerState, decision: Going): TargetRoute | null {
+  return isOwn(decision)
+    ? sessionTarget(decision.release, decision.token, balancing)
+    : freeTarget(decision.release, balancing)
+}
+
+/** A socket that would be closed at once is not opened. */
+function isTooLate(state: WorkerState, decision: Going, now: number): boolean {
+  if (!isOwn(decision)) return false
+  return new LongStay(state, decision.release, decision.token.bornAt, now).isTooLate(now)
+}
