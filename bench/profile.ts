@@ -83,7 +83,9 @@ function print(title: string, times: ReadonlyMap<string, number>, requestUs: num
   console.log(`\n${title}`)
   for (const [name, time] of [...times].toSorted((a, b) => b[1] - a[1]).slice(0, rowsShown)) {
     const share = time / total
-    console.log(`${(share * requestUs).toFixed(2).padStart(7)} µs ${(share * 100).toFixed(1).padStart(5)} %  ${name}`)
+    console.log(
+      `${(share * requestUs).toFixed(2).padStart(7)} µs ${(share * 100).toFixed(1).padStart(5)} %  ${name}`,
+    )
   }
 }
 

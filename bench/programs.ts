@@ -60,10 +60,15 @@ export function childrenOf(pid: number): number[] {
 }
 
 /** CPU time of a process with all its threads since its start, in microseconds, in steps of 10 ms. */
-export function cpuUs(pid: number): number {
+export interface CpuTime {
+  readonly userUs: number
+  readonly systemUs: number
+}
+
+export function cpuTime(pid: number): CpuTime {
   const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * 10_000
+  return { userUs: Number(fields[11]) * 10_000, systemUs: Number(fields[12]) * 10_000 }
 }
 
 /** Resident memory of a process in bytes. */

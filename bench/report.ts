@@ -7,6 +7,7 @@ export interface Row {
   readonly case: string
   readonly contender: string
   readonly workerUs: number
+  readonly userUs: number
   readonly spread: number
   readonly mainUs: number
   readonly requestsPerSecond: number
@@ -27,6 +28,7 @@ export function rowsOf(samples: readonly Sample[]): Row[] {
       case: group[0]?.case ?? '',
       contender: group[0]?.contender ?? '',
       workerUs: of((sample) => sample.workerUs),
+      userUs: of((sample) => sample.userUs),
       spread: spread(group.map((sample) => sample.workerUs)),
       mainUs: of((sample) => sample.mainUs),
       requestsPerSecond: of((sample) => sample.requests / sample.seconds),
@@ -43,7 +45,20 @@ export function ratio(rows: readonly Row[], row: Row, reference: string): number
   return other === undefined ? null : row.workerUs / other.workerUs
 }
 
-const columns = ['load', 'contender', 'µs CPU', '± %', 'main µs', '/ haproxy', '/ nginx', 'req/s', 'p50 µs', 'p99 µs', 'failed']
+const columns = [
+  'load',
+  'contender',
+  'µs CPU',
+  '± %',
+  'user µs',
+  'main µs',
+  '/ haproxy',
+  '/ nginx',
+  'req/s',
+  'p50 µs',
+  'p99 µs',
+  'failed',
+]
 
 /** The whole table as text. */
 export function tableText(rows: readonly Row[]): string {
@@ -52,6 +67,7 @@ export function tableText(rows: readonly Row[]): string {
     row.contender,
     row.workerUs.toFixed(2),
     (row.spread * 100).toFixed(0),
+    row.userUs.toFixed(2),
     row.mainUs.toFixed(2),
     ratioText(ratio(rows, row, 'haproxy')),
     ratioText(ratio(rows, row, 'nginx')),
@@ -69,6 +85,7 @@ function ratioText(value: number | null): string {
 
 function aligned(lines: readonly (readonly string[])[]): string {
   const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i]?.length ?? 0)))
-  const cell = (text: string, i: number): string => (i < 2 ? text.padEnd(widths[i] ?? 0) : text.padStart(widths[i] ?? 0))
+  const cell = (text: string, i: number): string =>
+    i < 2 ? text.padEnd(widths[i] ?? 0) : text.padStart(widths[i] ?? 0)
   return lines.map((line) => line.map(cell).join('  ').trimEnd()).join('\n')
 }

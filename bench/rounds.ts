@@ -2,7 +2,7 @@
 import type { Case } from './cases.js'
 import type { Running } from './contenders/contender.js'
 import { runLoad } from './load/wrk.js'
-import { cpuUs, residentBytes } from './programs.js'
+import { cpuTime, residentBytes, type CpuTime } from './programs.js'
 
 /** A contender that runs, with its visitors. */
 export interface Entrant {
@@ -22,6 +22,8 @@ export interface Sample {
   readonly failures: number
   /** CPU time of the worker for each request. */
   readonly workerUs: number
+  /** Of that, outside the kernel. */
+  readonly userUs: number
   /** CPU time of the process beside it for each request; 0 where there is none. */
   readonly mainUs: number
   readonly residentBytes: number
@@ -36,21 +38,28 @@ export interface RoundOptions {
   readonly rate: number
 }
 
+const nothing: CpuTime = { userUs: 0, systemUs: 0 }
+
+function totalUs({ userUs, systemUs }: CpuTime): number {
+  return userUs + systemUs
+}
+
 export async function measure(entrant: Entrant, load: Case, options: RoundOptions): Promise<Sample> {
   const { running, cookies, directory } = entrant
   const { round, seconds, rate } = options
-  const worker = cpuUs(running.workerPid)
-  const main = running.mainPid === null ? 0 : cpuUs(running.mainPid)
+  const worker = cpuTime(running.workerPid)
+  const main = running.mainPid === null ? nothing : cpuTime(running.mainPid)
   const result = await runLoad({ ...load, port: running.port, seconds, rate, cookies, directory })
-  const workerAfter = cpuUs(running.workerPid)
-  const mainAfter = running.mainPid === null ? 0 : cpuUs(running.mainPid)
+  const workerAfter = cpuTime(running.workerPid)
+  const mainAfter = running.mainPid === null ? nothing : cpuTime(running.mainPid)
   return {
     ...result,
     contender: entrant.name,
     case: load.name,
     round,
-    workerUs: (workerAfter - worker) / result.requests,
-    mainUs: (mainAfter - main) / result.requests,
+    workerUs: (totalUs(workerAfter) - totalUs(worker)) / result.requests,
+    userUs: (workerAfter.userUs - worker.userUs) / result.requests,
+    mainUs: (totalUs(mainAfter) - totalUs(main)) / result.requests,
     residentBytes: residentBytes(running.workerPid),
   }
 }

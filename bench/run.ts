@@ -42,8 +42,12 @@ function contenders(): Contender[] {
     amarre('amarre', ownBuild),
     ...(flags.before === undefined ? [] : [amarre('amarre-before', flags.before)]),
     ...(flags.quick ? [] : [caddy]),
-    ...(flags.quick ? [] : [nodeProxy('undici', 'routes by cookie, sets forwarded headers; knows no session')]),
-    ...(flags.quick ? [] : [nodeProxy('http-proxy', 'routes by cookie, sets forwarded headers; knows no session')]),
+    ...(flags.quick
+      ? []
+      : [nodeProxy('undici', 'routes by cookie, sets forwarded headers; knows no session')]),
+    ...(flags.quick
+      ? []
+      : [nodeProxy('http-proxy', 'routes by cookie, sets forwarded headers; knows no session')]),
   ]
   return known.filter(({ name }) => isWanted(name, flags.only) && isPresent(name, known))
 }
@@ -87,8 +91,14 @@ async function measureCases(entrants: readonly Entrant[]): Promise<Sample[]> {
 }
 
 /** Latency at half of what Amarre can do, for everybody at the same rate, and without any proxy. */
-async function measureLatency(entrants: readonly Entrant[], usual: readonly Row[], direct: Entrant): Promise<Sample[]> {
-  const capacity = usual.find((row) => row.contender === 'amarre' && row.case === usualCase.name)?.requestsPerSecond
+async function measureLatency(
+  entrants: readonly Entrant[],
+  usual: readonly Row[],
+  direct: Entrant,
+): Promise<Sample[]> {
+  const capacity = usual.find(
+    (row) => row.contender === 'amarre' && row.case === usualCase.name,
+  )?.requestsPerSecond
   if (capacity === undefined) return []
   const load: Case = { ...usualCase, name: `half load, ${(capacity / 2).toFixed(0)}/s` }
   return measureInTurn([direct, ...entrants], load, { rounds, seconds, rate: capacity / 2 })
@@ -98,9 +108,17 @@ function writeResults(samples: readonly Sample[], versions: readonly string[]): 
   const folder = join(process.cwd(), 'bench', 'results')
   mkdirSync(folder, { recursive: true })
   const at = new Date().toISOString()
-  const machine = { cpu: cpus()[0]?.model ?? '', cores: cpus().length, kernel: release(), wrk: versionOf('wrk', '-v') }
+  const machine = {
+    cpu: cpus()[0]?.model ?? '',
+    cores: cpus().length,
+    kernel: release(),
+    wrk: versionOf('wrk', '-v'),
+  }
   const file = join(folder, `${at.replaceAll(':', '-').slice(0, 19)}${flags.quick ? '-quick' : ''}.json`)
-  writeFileSync(file, `${JSON.stringify({ at, machine, versions, rounds, seconds, visitors, samples }, null, 1)}\n`)
+  writeFileSync(
+    file,
+    `${JSON.stringify({ at, machine, versions, rounds, seconds, visitors, samples }, null, 1)}\n`,
+  )
   console.log(`raw results: ${file}`)
 }
 
@@ -128,7 +146,10 @@ try {
   }
   const rows = rowsOf(samples)
   console.log(`\n${tableText(rows)}\n`)
-  writeResults(samples, known.map((contender) => contender.version()))
+  writeResults(
+    samples,
+    known.map((contender) => contender.version()),
+  )
   if (!flags.quick && flags.only === undefined) drawChart(rows)
 } finally {
   for (const { running } of entrants) await running.stop()

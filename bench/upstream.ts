@@ -16,7 +16,9 @@ export const bodies: readonly { readonly path: string; readonly bytes: number }[
 
 /** The bytes that a path must answer. */
 export function bodyOf(bytes: number): Buffer {
-  return Buffer.from('the quick brown fox jumps over the lazy dog. '.repeat(Math.ceil(bytes / 45)).slice(0, bytes))
+  return Buffer.from(
+    'the quick brown fox jumps over the lazy dog. '.repeat(Math.ceil(bytes / 45)).slice(0, bytes),
+  )
 }
 
 export interface Upstream {

@@ -2,7 +2,16 @@
 // the visitors are on the first, which drains from then on.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { childrenOf, listening, loadCore, pause, pin, startPinned, stopProgram, workerCore } from '../programs.js'
+import {
+  childrenOf,
+  listening,
+  loadCore,
+  pause,
+  pin,
+  startPinned,
+  stopProgram,
+  workerCore,
+} from '../programs.js'
 import { applicationCookies, boardByVisit, visit } from '../visits.js'
 import type { Contender, Place, ReleaseAddress } from './contender.js'
 

@@ -38,7 +38,11 @@ function configuration({ port, releases }: Place) {
     },
     upstreams: releases.map(({ port: at }) => ({ dial: `127.0.0.1:${at}` })),
   }
-  const server = { listen: [`127.0.0.1:${port}`], routes: [{ handle: [proxy] }], automatic_https: { disable: true } }
+  const server = {
+    listen: [`127.0.0.1:${port}`],
+    routes: [{ handle: [proxy] }],
+    automatic_https: { disable: true },
+  }
   return {
     admin: { disabled: true },
     logging: { logs: { default: { level: 'ERROR' } } },

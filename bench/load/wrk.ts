@@ -36,7 +36,9 @@ export async function runLoad(load: Load): Promise<LoadResult> {
   writeFileSync(script, scriptOf(load))
   const url = `http://127.0.0.1:${load.port}`
   const words = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '--timeout', '30s', '-s', script, url]
-  const child = spawn('taskset', ['-c', String(loadCore), 'wrk', ...words], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn('taskset', ['-c', String(loadCore), 'wrk', ...words], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   let text = ''
   child.stdout.setEncoding('utf8').on('data', (piece: string) => (text += piece))
   await once(child, 'close')
@@ -62,7 +64,8 @@ const head = [
 // Requests are made before the load begins: the script costs one look-up a request.
 function scriptOf(load: Load): string {
   const lines = [`${load.method} ${load.path} HTTP/1.1`, ...head]
-  if (load.method === 'POST') lines.push('Content-Type: application/octet-stream', `Content-Length: ${load.bodyBytes}`)
+  if (load.method === 'POST')
+    lines.push('Content-Type: application/octet-stream', `Content-Length: ${load.bodyBytes}`)
   return `
 local cookies = {
 ${load.cookies.map((cookie) => `  [[${cookie}]],`).join('\n')}

@@ -10,10 +10,20 @@ import type { TargetPools } from '../../gateway/dataplane/target-pools.js'
 import { Tombstones } from '../../gateway/dataplane/tombstones.js'
 import { FieldNames } from '../../gateway/dataplane/upstream/field-names.js'
 import { ParsedHead } from '../../gateway/dataplane/upstream/response-head.js'
-import type { UpstreamCall, UpstreamHandler, UpstreamRequest } from '../../gateway/dataplane/upstream/upstream.js'
+import type {
+  UpstreamCall,
+  UpstreamHandler,
+  UpstreamRequest,
+} from '../../gateway/dataplane/upstream/upstream.js'
 import type { WorkerState } from '../../gateway/dataplane/worker-state.js'
 import { responseFields } from '../../gateway/domain/headers.js'
-import type { ReleaseIndex, ReleaseVersion, SessionId, SiteName, TargetUrl } from '../../gateway/domain/ids.js'
+import type {
+  ReleaseIndex,
+  ReleaseVersion,
+  SessionId,
+  SiteName,
+  TargetUrl,
+} from '../../gateway/domain/ids.js'
 import { buildRoutingTable, targetTag } from '../../gateway/domain/routing-table.js'
 import { promiseUntil } from '../../gateway/domain/session.js'
 import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
@@ -53,7 +63,9 @@ export const usualTable = buildRoutingTable({
       session: policy,
       stateless: [],
       rolloutId: 'a',
-      releases: [{ index: 1 as ReleaseIndex, version: release, share: 1, targets: [{ url, isHealthy: true }] }],
+      releases: [
+        { index: 1 as ReleaseIndex, version: release, share: 1, targets: [{ url, isHealthy: true }] },
+      ],
     },
   ],
 })
@@ -73,7 +85,10 @@ export function usualReader(): TokenReader {
 
 const requestFields: readonly (readonly [name: string, value: string])[] = [
   ['host', 'shop.example.com'],
-  ['user-agent', 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36'],
+  [
+    'user-agent',
+    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36',
+  ],
   ['accept', 'text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8'],
   ['accept-language', 'en-US,en;q=0.5'],
   ['accept-encoding', 'gzip, deflate, br'],

@@ -10,7 +10,15 @@ import { readCookies } from '../../gateway/dataplane/token-cookie.js'
 import { decide } from '../../gateway/domain/affinity.js'
 import type { SiteName } from '../../gateway/domain/ids.js'
 import { measureNs } from './measure.js'
-import { FreshHeads, InstantClient, InstantUpstream, stateWith, tokenOf, usualReader, usualTable } from './one-request.js'
+import {
+  FreshHeads,
+  InstantClient,
+  InstantUpstream,
+  stateWith,
+  tokenOf,
+  usualReader,
+  usualTable,
+} from './one-request.js'
 
 const now = Date.now()
 const token = tokenOf(1, now)
@@ -69,7 +77,11 @@ const tokens = Array.from({ length: 20_000 }, (_, visitor) => tokenOf(visitor, n
 let at = 0
 measureNs('token verified', 20_000, () => {
   // Another ring empties the cache: every token is new again.
-  if (at === 0) reader.useRing({ ...reader.ring, keys: [...reader.ring.keys, { id: 2 + at, secret: new Uint8Array(32) }] })
+  if (at === 0)
+    reader.useRing({
+      ...reader.ring,
+      keys: [...reader.ring.keys, { id: 2 + at, secret: new Uint8Array(32) }],
+    })
   if (typeof reader.read(tokens[at] ?? '', context) === 'string') throw new Error('refused')
   at = (at + 1) % tokens.length
 })

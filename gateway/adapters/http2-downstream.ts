@@ -33,9 +33,13 @@ export class Http2Downstream implements Downstream, ComingBody {
     this.#slowBodies = slowBodies
   }
 
-  begin(begin: BeginExchange): void {
+  /** Hands the request to the exchange; `onTakenBack`: the client reset it before its answer was complete. */
+  begin(begin: BeginExchange, onTakenBack: () => void): void {
     const stream = this.#stream
-    stream.on('close', () => this.#closed())
+    stream.on('close', () => {
+      if (!this.#isOver) onTakenBack()
+      this.#closed()
+    })
     stream.on('drain', () => {
       if (!this.#isOver) this.#events?.onDrained()
     })

@@ -9,7 +9,9 @@ import {
 import type { TLSSocket } from 'node:tls'
 import type { BeginExchange } from '../dataplane/downstream.js'
 import type { RequestHead } from '../dataplane/request-head.js'
+import { fieldMap } from './field-pairs.js'
 import { Http2Downstream } from './http2-downstream.js'
+import { refusalOfFront } from './node-refusal.js'
 import { addressText } from './node-request.js'
 import type { SlowBodies } from './slow-bodies.js'
 
@@ -21,6 +23,8 @@ export interface Http2SessionOptions {
   readonly slowBodies: SlowBodies
   /** A request failed by a fault of the gateway's own. */
   readonly onFault: (error: unknown) => void
+  /** A request was refused before it began; answered with this status. */
+  readonly onRefused: (status: number) => void
 }
 
 const maxStreams = 100
@@ -54,6 +58,9 @@ export function serveHttp2(socket: TLSSocket, options: Http2SessionOptions): Ser
     },
   })
   const resets = new Resets()
+  const onTakenBack = (): void => {
+    if (resets.areTooMany()) calmDown(session)
+  }
   let open = 0
   session.setLocalWindowSize(connectionWindowBytes)
   session.setTimeout(options.idleMs, () => {
@@ -61,33 +68,23 @@ export function serveHttp2(socket: TLSSocket, options: Http2SessionOptions): Ser
   })
   // What fails ends the session; every stream of it hears of that by itself.
   session.on('error', () => session.destroy())
-  session.on(
-    'stream',
-    (stream: ServerHttp2Stream, _headers: object, _flags: number, rawHeaders: string[]) => {
-      open++
-      stream.on('close', () => {
-        open--
-        if (isTakenBack(stream) && resets.areTooMany()) calmDown(session)
-      })
-      stream.on('error', ignoreLoss)
-      try {
-        beginStream(socket, stream, rawHeaders, options)
-      } catch (error) {
-        stream.close(constants.NGHTTP2_INTERNAL_ERROR)
-        options.onFault(error)
-      }
-    },
-  )
+  const take = (stream: ServerHttp2Stream, _: object, _flags: number, rawHeaders: string[]): void => {
+    open++
+    stream.on('close', () => open--)
+    stream.on('error', ignoreLoss)
+    try {
+      beginStream(socket, { stream, rawHeaders, onTakenBack }, options)
+    } catch (error) {
+      stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+      options.onFault(error)
+    }
+  }
+  session.on('stream', take)
   return session
 }
 
 /** The stream's close event tells the exchange. */
 function ignoreLoss(): void {}
-
-/** The client reset the stream before its answer was complete. */
-function isTakenBack(stream: ServerHttp2Stream): boolean {
-  return stream.aborted && !stream.writableFinished
-}
 
 /** Later streams are ignored from here on; cut at once, the connection would be reset before the client reads why. */
 function calmDown(session: ServerHttp2Session): void {
@@ -97,14 +94,33 @@ function calmDown(session: ServerHttp2Session): void {
   setTimeout(() => session.destroy(), farewellMs).unref()
 }
 
+interface NewStream {
+  readonly stream: ServerHttp2Stream
+  readonly rawHeaders: readonly string[]
+  readonly onTakenBack: () => void
+}
+
 function beginStream(
   socket: TLSSocket,
-  stream: ServerHttp2Stream,
-  rawHeaders: readonly string[],
+  { stream, rawHeaders, onTakenBack }: NewStream,
   options: Http2SessionOptions,
 ): void {
+  if (headBytes(rawHeaders) > options.maxHeadBytes) return refuseHead(stream, options)
   const head = readHttp2Head(rawHeaders, stream.endAfterHeaders, addressText(socket.remoteAddress ?? ''))
-  new Http2Downstream(head, stream, options.slowBodies).begin(options.begin)
+  new Http2Downstream(head, stream, options.slowBodies).begin(options.begin, onTakenBack)
+}
+
+/** As the announced limit counts (RFC 9113 section 6.5.2); Node itself only resets streams far beyond it. */
+function headBytes(rawHeaders: readonly string[]): number {
+  return rawHeaders.reduce((sum, text) => sum + text.length + 16, 0)
+}
+
+function refuseHead(stream: ServerHttp2Stream, { onRefused }: Http2SessionOptions): void {
+  const { status, lines, body } = refusalOfFront('head_too_large')
+  onRefused(status)
+  stream.respond({ ...fieldMap({ bytes: null, runs: [], lines }), ':status': status })
+  stream.end(body)
+  stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR))
 }
 
 /** How often streams were taken back of late. */

@@ -123,6 +123,7 @@ class NodeFront implements NodeListener {
       begin: this.#options.begin,
       slowBodies: this.#slowBodies,
       onFault: (error) => this.#options.onFault(textOf(error)),
+      onRefused: this.#options.onRefused,
     })
     this.#sessions.add(session)
     session.on('close', () => this.#sessions.delete(session))

@@ -1,7 +1,7 @@
 // What Node's HTTP/1 parser refuses before there is a request, as an error of ours and as the bytes of an answer.
 // Knows nothing of connections.
 import { STATUS_CODES } from 'node:http'
-import { errorResponse } from '../dataplane/error-response.js'
+import { errorResponse, type ErrorResponse } from '../dataplane/error-response.js'
 import { newRequestId } from '../dataplane/worker-state.js'
 import type { ErrorCode } from '../domain/errors.js'
 
@@ -41,13 +41,14 @@ function isUnknownMethod({ rawPacket, bytesParsed = 0 }: ParserError): boolean {
   )
 }
 
+/** The answer to what never became a request. */
+export function refusalOfFront(code: ErrorCode): ErrorResponse {
+  return errorResponse(code, { accept: '', requestId: newRequestId(), restartTarget: null })
+}
+
 /** A whole answer that closes the connection. */
 export function refusalText(code: ErrorCode): Buffer {
-  const { status, lines, body } = errorResponse(code, {
-    accept: '',
-    requestId: newRequestId(),
-    restartTarget: null,
-  })
+  const { status, lines, body } = refusalOfFront(code)
   const head = [
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     lines,

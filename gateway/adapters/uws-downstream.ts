@@ -10,6 +10,7 @@ import type {
   ResponseStart,
 } from '../dataplane/downstream.js'
 import { headerOf, type RequestHead } from '../dataplane/request-head.js'
+import { fieldBytes, writeFields } from './uws-fields.js'
 
 /** Status lines by status, made once. */
 const statusLines: readonly string[] = Array.from({ length: 600 }, (_, status) =>
@@ -66,6 +67,9 @@ export class UwsDownstream implements Downstream {
   #isWatching = false
   #isInHandler = true
   #isPaused = false
+  /** The request has, or may have, a body; its connection has to be closed after the answer. */
+  #hasBody = false
+  #mustClose = false
 
   constructor(res: HttpResponse, slowClients: SlowClients) {
     this.#res = res
@@ -79,16 +83,37 @@ export class UwsDownstream implements Downstream {
 
   begin(head: RequestHead, begin: BeginExchange): void {
     this.#head = head
+    this.#readTraits(head)
     // Attached in the handler or never: later the body would be lost and the request hang.
-    if (hasBody(head)) this.#res.onData((chunk, isLast) => this.#bodyCame(chunk, isLast))
+    if (this.#hasBody) this.#res.onData((chunk, isLast) => this.#bodyCame(chunk, isLast))
     this.#events = begin(this)
     this.#isInHandler = false
+  }
+
+  /** One pass over the names (bench/micro/request.ts). */
+  #readTraits({ names, values }: RequestHead): void {
+    for (let i = 0; i < names.length; i++) {
+      switch (names[i] as string) {
+        case 'content-length':
+          this.#hasBody = true
+          break
+        case 'transfer-encoding':
+          this.#hasBody = true
+          // The library swallows bytes after a chunked request's trailers.
+          this.#mustClose = true
+          break
+        case 'connection':
+          // The library tells `close` by its length alone.
+          if (values[i]?.toLowerCase().includes('close') === true) this.#mustClose = true
+          break
+      }
+    }
   }
 
   #bodyCame(chunk: ArrayBuffer, isLast: boolean): void {
     // Goes on after the answer has ended. The bytes are the library's and gone when this returns.
     if (this.#isOver) return
-    this.#events?.onBody(Buffer.from(Buffer.from(chunk)), isLast)
+    this.#events?.onBody(Buffer.from(chunk), isLast)
   }
 
   aborted(): void {
@@ -184,9 +209,9 @@ export class UwsDownstream implements Downstream {
 
   /** A whole small answer after which the connection is to be closed: only `end` closes it. */
   #canEndAndClose(response: ResponseStart): boolean {
-    if (this.#isHeadSent || !this.#hasEnded || !(response.closes || this.#mustClose())) return false
+    if (this.#isHeadSent || !this.#hasEnded || !(response.closes || this.#mustClose)) return false
     const bytes = this.#chunks.reduce((sum, chunk) => sum + chunk.length, 0)
-    return bytes === response.contentLength && bytes + fieldBytes(response) <= corkBytes
+    return bytes === response.contentLength && bytes + headBytes(response) <= corkBytes
   }
 
   #endAndClose(response: ResponseStart): void {
@@ -218,7 +243,7 @@ export class UwsDownstream implements Downstream {
   #sendChunked(response: ResponseStart): void {
     while (!this.#isOver && !this.#isSlow) {
       const isFirst = !this.#isHeadSent
-      const piece = this.#nextPiece(isFirst ? corkBytes - fieldBytes(response) : corkBytes)
+      const piece = this.#nextPiece(isFirst ? corkBytes - headBytes(response) : corkBytes)
       const isLast = piece.length === 0 && this.#hasEnded
       if (piece.length === 0 && !isLast && !isFirst) return
       this.#res.cork(() => this.#sendPiece(response, piece, isLast))
@@ -253,18 +278,15 @@ export class UwsDownstream implements Downstream {
     return first.subarray(0, room)
   }
 
-  #writeHead(response: ResponseStart, saysClose = response.closes || this.#mustClose()): void {
+  #writeHead(response: ResponseStart, saysClose = response.closes || this.#mustClose): void {
     this.#isHeadSent = true
     const { fields } = response
-    this.#res.writeStatus(statusLines[response.status] ?? String(response.status))
+    // `200 OK` the library writes by itself, without a call.
+    if (response.status !== 200) {
+      this.#res.writeStatus(statusLines[response.status] ?? String(response.status))
+    }
     writeFields(this.#res, fields)
     if (saysClose) this.#res.writeHeader('Connection', 'close')
-  }
-
-  /** The library tells `close` by its length alone, and swallows bytes after a chunked request's trailers. */
-  #mustClose(): boolean {
-    const isChunked = headerOf(this.head, 'transfer-encoding') !== ''
-    return isChunked || headerOf(this.head, 'connection').toLowerCase().includes('close')
   }
 
   // -- slow clients -----------------------------------------------------------------------------------------------------
@@ -326,33 +348,7 @@ const eventStreamComment = ':\n\n'
 
 function noop(): void {}
 
-function hasBody(head: RequestHead): boolean {
-  return head.names.includes('content-length') || head.names.includes('transfer-encoding')
-}
-
 /** How much of a cork the head takes, with room for status line, Date and framing. */
-function fieldBytes(response: ResponseStart): number {
-  const { runs, lines } = response.fields
-  let bytes = lines.length + 256
-  for (let i = 0; i < runs.length; i += 3) bytes += (runs[i + 2] ?? 0) - (runs[i] ?? 0)
-  return bytes
-}
-
-function writeFields(res: HttpResponse, { bytes, runs, lines }: FieldBlock): void {
-  for (let i = 0; i < runs.length; i += 3) writeRun(res, bytes ?? emptyChunk, runs, i)
-  if (lines !== '') writeLines(res, lines)
-}
-
-/** A run of whole lines in one call: the first name, and as its value the rest with the line breaks in it. */
-function writeRun(res: HttpResponse, bytes: Buffer, runs: readonly number[], at: number): void {
-  const nameEnd = runs[at + 1] ?? 0
-  let valueStart = nameEnd + 1
-  while (bytes[valueStart] === 0x20 || bytes[valueStart] === 0x09) valueStart++
-  res.writeHeader(bytes.subarray(runs[at], nameEnd), bytes.subarray(valueStart, runs[at + 2]))
-}
-
-/** Our own lines are ASCII; they too go in one call. */
-function writeLines(res: HttpResponse, lines: string): void {
-  const at = lines.indexOf(': ')
-  res.writeHeader(lines.slice(0, at), lines.slice(at + 2))
+function headBytes(response: ResponseStart): number {
+  return fieldBytes(response.fields) + 256
 }

@@ -69,13 +69,13 @@ export class WsEnd implements SocketEnd {
 
   ping(payload: Buffer): boolean {
     if (this.#isOver) return true
-    this.#ws.ping(payload, true, this.#sent)
+    this.#ws.ping(payload, undefined, this.#sent)
     return this.#isKeepingUp()
   }
 
   pong(payload: Buffer): boolean {
     if (this.#isOver) return true
-    this.#ws.pong(payload, true, this.#sent)
+    this.#ws.pong(payload, undefined, this.#sent)
     return this.#isKeepingUp()
   }
 

@@ -158,7 +158,7 @@ export class ControlPlane implements SupervisorEvents {
     this.events.add('started', 'the gateway started')
     this.controller.follow(this.config)
     this.webhooks.wake()
-    this.#timers = [setInterval(() => this.#judge(), judgeMs), setInterval(() => this.#beat(), beatMs)]
+    this.#timers = [setInterval(() => this.judge(), judgeMs), setInterval(() => this.beat(), beatMs)]
   }
 
   /** Another content of the configuration directory. */
@@ -233,11 +233,13 @@ export class ControlPlane implements SupervisorEvents {
 
   // -- time -----------------------------------------------------------------------------------------------------------------
 
-  #judge(): void {
+  /** Five times a second: verdicts by the newest reports. */
+  judge(): void {
     this.controller.judge()
   }
 
-  #beat(): void {
+  /** Once a second: what comes with time alone. */
+  beat(): void {
     this.parts.supervisor.watch()
     this.#watchClock()
     this.#sample()

@@ -36,14 +36,16 @@ export function recover(input: RecoveryInput): Recovery {
   if (lifecycle === null || checkpoint === null || !hasLedger) return fromNothing(input)
   const time = timeSince(checkpoint, now)
   // What was handed out last is honoured by the clock as it was.
-  const clockJumpedAt = time.isSetBack ? checkpoint.asOf : checkpoint.doubts.clockJumpedAt
+  const clockJumpedAt = isSetBack(checkpoint, now) ? checkpoint.asOf : checkpoint.doubts.clockJumpedAt
   const doubts = { ...checkpoint.doubts, clockJumpedAt }
   return { issuer: lifecycle.issuer, doubts, ...time, isLossy: !checkpoint.isClean }
 }
 
 /** The state was lost: nothing is known of what was promised, so no verdict for one whole promise. */
 function fromNothing({ lifecycle, checkpoint, freshIssuer, now }: RecoveryInput): Recovery {
-  const doubts = { stateLostAt: now, clockJumpedAt: null, foreignSeenAt: [] }
+  // What was handed out last is honoured by the clock as it was.
+  const stateLostAt = Math.max(now, checkpoint?.asOf ?? 0)
+  const doubts = { stateLostAt, clockJumpedAt: null, foreignSeenAt: [] }
   const issuer = lifecycle?.issuer ?? freshIssuer
   const time = checkpoint === null ? { spans: [], gap: null, tolerance: null } : timeSince(checkpoint, now)
   return { issuer, doubts, ...time, isLossy: false }
@@ -53,18 +55,17 @@ function fromNothing({ lifecycle, checkpoint, freshIssuer, now }: RecoveryInput)
  * The time between the last save and this start. The spans are those of the save: a start that died before it could
  * save anything has left none behind, so that no time is counted twice.
  */
-function timeSince(
-  { asOf, spans, tolerance }: SavedCheckpoint,
-  now: number,
-): Pick<Recovery, 'spans' | 'gap' | 'tolerance'> & { readonly isSetBack: boolean } {
+function timeSince(checkpoint: SavedCheckpoint, now: number): Pick<Recovery, 'spans' | 'gap' | 'tolerance'> {
+  const { asOf, spans, tolerance } = checkpoint
   const gapMs = now - asOf
-  const isSetBack = gapMs < -slewMs
-  return {
-    spans: isSetBack ? endedBy(spans, now) : spans,
-    gap: gapMs > 0 ? { from: asOf, lengthMs: gapMs } : null,
-    tolerance: isSetBack ? widened(tolerance, -gapMs, now) : tolerance,
-    isSetBack,
+  if (isSetBack(checkpoint, now)) {
+    return { spans: endedBy(spans, now), gap: null, tolerance: widened(tolerance, -gapMs, now) }
   }
+  return { spans, gap: gapMs > 0 ? { from: asOf, lengthMs: gapMs } : null, tolerance }
+}
+
+function isSetBack({ asOf }: SavedCheckpoint, now: number): boolean {
+  return now - asOf < -slewMs
 }
 
 /** Spans after the clock was set back to `now`: none may lie ahead, or tokens handed out until then would count as older. */

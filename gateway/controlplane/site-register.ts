@@ -49,8 +49,15 @@ export interface SavedRegister {
   readonly sites: readonly SavedSite[]
 }
 
-/** More edits than these within one promise are not expected of anybody. */
+/** Of more edits than these the two oldest count as one that promised what either did. */
 const keptSuperseded = 50
+
+function bounded(superseded: readonly SupersededPromise[]): SupersededPromise[] {
+  const [oldest, next, ...rest] = superseded
+  if (oldest === undefined || next === undefined || superseded.length <= keptSuperseded) return [...superseded]
+  const promiseMs = Math.max(oldest.promiseMs, next.promiseMs)
+  return [{ promiseMs, tokenMs: Math.max(oldest.tokenMs, next.tokenMs), at: next.at }, ...rest]
+}
 
 export class SiteRegister {
   readonly #sites = new Map<SiteName, Site>()
@@ -90,7 +97,7 @@ export class SiteRegister {
     const former = { promiseMs: promiseSpanMs(site.policy.session), tokenMs: tokenSpanMs(site.policy) }
     const isSame =
       former.promiseMs === promiseSpanMs(policy.session) && former.tokenMs === tokenSpanMs(policy)
-    if (!isSame) site.superseded = [...site.superseded, { ...former, at: now }].slice(-keptSuperseded)
+    if (!isSame) site.superseded = bounded([...site.superseded, { ...former, at: now }])
     if (site.overruled !== policy.active) site.overruled = null
     site.policy = policy
   }

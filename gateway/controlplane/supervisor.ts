@@ -4,7 +4,7 @@ import type { Clock, Log } from '../domain/ports.js'
 import type { EndedSession, FromWorker, Publication, TlsMaterial, ToWorker } from '../plane-protocol.js'
 import { Awaited } from './awaited.js'
 import type { WorkerKey } from './traffic.js'
-import type { PublicListener, WorkerHandle, WorkerObserver } from './worker-handle.js'
+import type { PublicListener, SupervisorEvents, WorkerHandle, WorkerObserver } from './worker-handle.js'
 
 export interface SupervisorOptions {
   readonly fork: (observer: WorkerObserver) => WorkerHandle

@@ -58,7 +58,7 @@ export type BodyFailure = Extract<ErrorCode, 'bad_request' | 'request_timeout'>
 
 /** What the front tells the exchange. Nothing is told after `onAborted`. */
 export interface DownstreamEvents {
-  /** A piece of the request's body, the exchange's own to keep. Empty pieces are possible. */
+  /** A piece of the request's body, valid during the call only. Empty pieces are possible. */
   onBody(chunk: Buffer, isLast: boolean): void
   /** The rest of the request's body will not come; the client can still be told. */
   onBodyFailed(code: BodyFailure): void

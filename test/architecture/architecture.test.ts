@@ -56,11 +56,8 @@ const lineLimit = 300
 const longer: Readonly<Record<string, string>> = {
   'adapters/uws-downstream.ts':
     'one response of the front: every order of its calls that must hold, in one place',
-  'adapters/ws-client.ts':
-    'the handshake and the socket that comes of it: every rule of that library in one place',
   'controlplane/control-plane.ts': 'joins all parts of the control plane: one method a message or event',
-  'controlplane/supervisor.ts':
-    'the life of the worker processes: every message and every way to end, in one place',
+  'main.ts': 'the composition root: every part of the main process is made and joined here',
   'dataplane/exchange.ts':
     'one exchange from its first byte to its last, phase by phase, to be read in one go',
 }

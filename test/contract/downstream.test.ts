@@ -38,7 +38,9 @@ for (const name of fronts) {
     t.equal(head.path, '/a//b/../c%2f')
     t.equal(head.remoteAddress, '127.0.0.1')
     t.equal(head.isSecure, name !== 'uws' && name !== 'node')
-    const kept = head.names.flatMap((each, i) => (/^x-|^host|^cookie/.test(each) ? [[each, head.values[i]]] : []))
+    const kept = head.names.flatMap((each, i) =>
+      /^x-|^host|^cookie/.test(each) ? [[each, head.values[i]]] : [],
+    )
     const expected = [
       ['cookie', 'a=1'],
       ['host', 'front.test'],
@@ -155,44 +157,47 @@ for (const name of fronts) {
     t.equal(await answer.text(), 'second')
   })
 
-  t.test(`${name}: a client that does not read stops the flow, and gets everything once it does`, async (t) => {
-    let sent = 0
-    const pieces = 64
-    const pump = async ({ downstream, ...rest }: Scripted, drained: () => Promise<void>): Promise<void> => {
-      void rest
-      downstream.start({ ...plainStart, framing: 'length', contentLength: pieces * mebibyte })
-      while (sent < pieces) {
-        const chunk = Buffer.alloc(mebibyte, sent)
-        sent++
-        downstream.write(chunk)
-        if (sent === pieces) downstream.end()
-        const mayFlow = downstream.flush()
-        // From here on the bytes are the sender's again.
-        if (mayFlow) chunk.fill(255)
-        if (!mayFlow && sent < pieces) await drained()
+  t.test(
+    `${name}: a client that does not read stops the flow, and gets everything once it does`,
+    async (t) => {
+      let sent = 0
+      const pieces = 64
+      const pump = async ({ downstream, ...rest }: Scripted, drained: () => Promise<void>): Promise<void> => {
+        void rest
+        downstream.start({ ...plainStart, framing: 'length', contentLength: pieces * mebibyte })
+        while (sent < pieces) {
+          const chunk = Buffer.alloc(mebibyte, sent)
+          sent++
+          downstream.write(chunk)
+          if (sent === pieces) downstream.end()
+          const mayFlow = downstream.flush()
+          // From here on the bytes are the sender's again.
+          if (mayFlow) chunk.fill(255)
+          if (!mayFlow && sent < pieces) await drained()
+        }
       }
-    }
-    const front = await startFront(t, name, (scripted) =>
-      setImmediate(() => void pump(scripted, () => scripted.drained())),
-    )
-    const { stream } = await get(t, front)
-    let known = -1
-    await until('the flow stands still', () => {
-      const isStill = sent === known
-      known = sent
-      return isStill && sent > 0
-    })
-    t.ok(sent < pieces / 2, `${sent} MiB went into the pipe`)
-    let received = 0
-    let isRight = true
-    for await (const chunk of stream as AsyncIterable<Buffer>) {
-      isRight &&= chunk[0] === Math.floor(received / mebibyte)
-      received += chunk.length
-    }
-    t.equal(received, pieces * mebibyte)
-    t.ok(isRight, 'in order and unharmed')
-    t.ok(front.begun[0]!.drains > 0)
-  })
+      const front = await startFront(t, name, (scripted) =>
+        setImmediate(() => void pump(scripted, () => scripted.drained())),
+      )
+      const { stream } = await get(t, front)
+      let known = -1
+      await until('the flow stands still', () => {
+        const isStill = sent === known
+        known = sent
+        return isStill && sent > 0
+      })
+      t.ok(sent < pieces / 2, `${sent} MiB went into the pipe`)
+      let received = 0
+      let isRight = true
+      for await (const chunk of stream as AsyncIterable<Buffer>) {
+        isRight &&= chunk[0] === Math.floor(received / mebibyte)
+        received += chunk.length
+      }
+      t.equal(received, pieces * mebibyte)
+      t.ok(isRight, 'in order and unharmed')
+      t.ok(front.begun[0]!.drains > 0)
+    },
+  )
 
   t.test(`${name}: a paused body stops the client, and comes whole after it`, async (t) => {
     const front = await startFront(t, name, (scripted) => {

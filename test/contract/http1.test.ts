@@ -82,30 +82,33 @@ t.test('a client that closes its half gets its answer', async (t) => {
   t.equal(scripted.aborts, 0)
 })
 
-t.test('HTTP/1.0: no chunks, the end of the connection ends the answer, a missing Host is the address', async (t) => {
-  const front = await startFront(t, 'node', (scripted) => {
-    const { downstream } = scripted
-    if (downstream.head.path === '/sized') return scripted.answer('sized')
-    downstream.interim(103, { bytes: null, runs: [], lines: 'Link: </a.css>; rel=preload' })
-    downstream.start(plainStart)
-    downstream.write(Buffer.from('until the end'))
-    downstream.end()
-    downstream.flush()
-  })
-  const line = new Line(t, front)
-  line.say('GET /open HTTP/1.0\r\n\r\n')
-  await line.ends()
-  t.match(line.heard, /^HTTP\/1\.1 200 OK\r\n(?:(?!transfer-encoding).)*\r\n\r\nuntil the end$/is)
-  const { head } = front.begun[0]!.downstream
-  t.equal(head.values[head.names.indexOf('host')], `127.0.0.1:${front.port}`)
+t.test(
+  'HTTP/1.0: no chunks, the end of the connection ends the answer, a missing Host is the address',
+  async (t) => {
+    const front = await startFront(t, 'node', (scripted) => {
+      const { downstream } = scripted
+      if (downstream.head.path === '/sized') return scripted.answer('sized')
+      downstream.interim(103, { bytes: null, runs: [], lines: 'Link: </a.css>; rel=preload' })
+      downstream.start(plainStart)
+      downstream.write(Buffer.from('until the end'))
+      downstream.end()
+      downstream.flush()
+    })
+    const line = new Line(t, front)
+    line.say('GET /open HTTP/1.0\r\n\r\n')
+    await line.ends()
+    t.match(line.heard, /^HTTP\/1\.1 200 OK\r\n(?:(?!transfer-encoding).)*\r\n\r\nuntil the end$/is)
+    const { head } = front.begun[0]!.downstream
+    t.equal(head.values[head.names.indexOf('host')], `127.0.0.1:${front.port}`)
 
-  const kept = new Line(t, front)
-  kept.say(`GET /sized HTTP/1.0\r\n${host}Connection: keep-alive\r\n\r\n`)
-  await kept.hears('sized')
-  kept.say(`GET /sized HTTP/1.0\r\n${host}\r\n`)
-  await kept.ends()
-  t.equal(kept.heard.split('sized').length, 3, 'both answered on one connection')
-})
+    const kept = new Line(t, front)
+    kept.say(`GET /sized HTTP/1.0\r\n${host}Connection: keep-alive\r\n\r\n`)
+    await kept.hears('sized')
+    kept.say(`GET /sized HTTP/1.0\r\n${host}\r\n`)
+    await kept.ends()
+    t.equal(kept.heard.split('sized').length, 3, 'both answered on one connection')
+  },
+)
 
 t.test('HTTP/1.0: an answer that is cut is reset, since an end would complete it', async (t) => {
   const front = await startFront(t, 'node', ({ downstream }) => {
@@ -154,20 +157,23 @@ t.test('trailers are read and dropped, and the connection goes on', async (t) =>
   t.notOk(front.begun[0]!.downstream.head.names.includes('x-trailer'))
 })
 
-t.test('an Upgrade that is no WebSocket is an ordinary request, with its body and those behind it', async (t) => {
-  const front = await startFront(t, 'node', (scripted) => {
-    if (scripted.downstream.head.method === 'GET') return echoPath(scripted)
-    void scripted.whole.then((body) => scripted.answer(`<${String(body)}>`))
-  })
-  const line = new Line(t, front)
-  const h2c = `${host}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n`
-  line.say(`GET /offer HTTP/1.1\r\n${h2c}\r\n`)
-  await line.hears('</offer>')
-  line.say(`POST /offer HTTP/1.1\r\n${h2c}Content-Length: 4\r\n\r\nbody`)
-  await line.hears('<body>')
-  line.say(`GET /again HTTP/1.1\r\n${h2c}\r\n`)
-  await line.hears('</again>')
-})
+t.test(
+  'an Upgrade that is no WebSocket is an ordinary request, with its body and those behind it',
+  async (t) => {
+    const front = await startFront(t, 'node', (scripted) => {
+      if (scripted.downstream.head.method === 'GET') return echoPath(scripted)
+      void scripted.whole.then((body) => scripted.answer(`<${String(body)}>`))
+    })
+    const line = new Line(t, front)
+    const h2c = `${host}Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n`
+    line.say(`GET /offer HTTP/1.1\r\n${h2c}\r\n`)
+    await line.hears('</offer>')
+    line.say(`POST /offer HTTP/1.1\r\n${h2c}Content-Length: 4\r\n\r\nbody`)
+    await line.hears('<body>')
+    line.say(`GET /again HTTP/1.1\r\n${h2c}\r\n`)
+    await line.hears('</again>')
+  },
+)
 
 t.test('an answer that comes before the body closes the connection only when it says so', async (t) => {
   const front = await startFront(t, 'node', (scripted) =>
@@ -188,7 +194,9 @@ t.test('an answer that comes before the body closes the connection only when it 
 })
 
 t.test('who expects 100 is not told to go on when the request is refused', async (t) => {
-  const front = await startFront(t, 'node', (scripted) => scripted.answer('no', { status: 413, closes: true }))
+  const front = await startFront(t, 'node', (scripted) =>
+    scripted.answer('no', { status: 413, closes: true }),
+  )
   const line = new Line(t, front)
   line.say(`POST / HTTP/1.1\r\n${host}Expect: 100-continue\r\nContent-Length: 4\r\n\r\n`)
   await line.ends()
@@ -196,10 +204,18 @@ t.test('who expects 100 is not told to go on when the request is refused', async
 })
 
 const hostile: readonly (readonly [what: string, status: number, request: string])[] = [
-  ['length and coding', 400, `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n`],
+  [
+    'length and coding',
+    400,
+    `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n`,
+  ],
   ['two lengths', 400, `POST / HTTP/1.1\r\n${host}Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc`],
   ['a length that is none', 400, `POST / HTTP/1.1\r\n${host}Content-Length: +3\r\n\r\nabc`],
-  ['a coding before chunked twice', 400, `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked, identity\r\n\r\n`],
+  [
+    'a coding before chunked twice',
+    400,
+    `POST / HTTP/1.1\r\n${host}Transfer-Encoding: chunked, identity\r\n\r\n`,
+  ],
   ['a coding with a vertical tab', 400, `POST / HTTP/1.1\r\n${host}Transfer-Encoding:\x0bchunked\r\n\r\n`],
   ['a bare LF in the head', 400, `GET / HTTP/1.1\n${host}\r\n`],
   ['a space before the colon', 400, `GET / HTTP/1.1\r\n${host}X : 1\r\n\r\n`],

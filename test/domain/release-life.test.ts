@@ -22,7 +22,11 @@ const quietMs = 30_000
 
 // -- transitions --------------------------------------------------------------------------------------------------------
 
-const registration = { version: '1' as ReleaseVersion, hash: 'a' } as Registration
+const registration = {
+  version: '1' as ReleaseVersion,
+  hash: 'a',
+  targets: ['http://a:1'],
+} as unknown as Registration
 const edited: Registration = { ...registration, hash: 'b' }
 
 function inState(name: ReleaseState['name'], changes: Partial<Release> = {}): Release {
@@ -35,6 +39,7 @@ function inState(name: ReleaseState['name'], changes: Partial<Release> = {}): Re
     wasActive: false,
     isFounder: false,
     activatedAt: null,
+    formerTargets: [],
     state: { name, since: 0, because: 'superseded', why: 'x' } as ReleaseState,
     ...changes,
   }
@@ -203,6 +208,7 @@ function evidenceOf(changes: Partial<Evidence> = {}): Evidence {
   return {
     asOf,
     acceptsBirths: false,
+    isStandingBy: false,
     birthsUntil: 0,
     sessions: { count: 0, until: 0 },
     exchangesOpen: 0,
@@ -230,6 +236,7 @@ t.test('the verdict names everything that blocks, and the instant by which it mu
   const cases: [name: string, evidence: Partial<Evidence>, expected: string][] = [
     ['empty for the quiet period', {}, 'retirable'],
     ['births are accepted', { acceptsBirths: true }, 'blocked accepts-births null'],
+    ['it has not been active yet', { isStandingBy: true }, 'blocked standing-by null'],
     ['sessions', { sessions: session }, `blocked sessions ${asOf + 9000}`],
     [
       'sessions, one millisecond before their promise ends',
@@ -291,6 +298,7 @@ const offset = fc.integer({ min: -3, max: 3 }).map((ms) => asOf + ms)
 const anyEvidence: fc.Arbitrary<Evidence> = fc.record({
   asOf: fc.constant(asOf),
   acceptsBirths: fc.boolean(),
+  isStandingBy: fc.boolean(),
   birthsUntil: fc.oneof(fc.constant(0), offset),
   sessions: fc.record({ count: fc.nat(2), until: offset }),
   exchangesOpen: fc.nat(1),
@@ -308,7 +316,8 @@ t.test(
       fc.property(anyEvidence, (seen) => {
         const found = verdict(seen, quietMs, now)
         const ahead = [seen.birthsUntil, ...seen.phantoms, seen.sessions.count > 0 ? seen.sessions.until : 0]
-        const isHeld = seen.acceptsBirths || seen.socketsOpen > 0 || seen.exchangesOpen > 0
+        const isWaiting = seen.acceptsBirths || seen.isStandingBy
+        const isHeld = isWaiting || seen.socketsOpen > 0 || seen.exchangesOpen > 0
         const isFree = !isHeld && ahead.every((until) => until <= asOf)
         const isSure = seen.doubts.every((doubt) => doubt.until !== null && doubt.until <= now)
         const isQuiet = seen.emptySince !== null && seen.emptySince + quietMs <= asOf

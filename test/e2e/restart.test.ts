@@ -9,7 +9,8 @@ import { startGateway, temporaryDirectory } from '../fixtures/gateway.js'
 import { writeKeyRing } from '../fixtures/key-ring-file.js'
 import { VerdictWatch } from '../fixtures/verdict-watch.js'
 
-const idleTimeoutMs = 4_000
+/** Long enough for a restart on a busy machine. */
+const idleTimeoutMs = 8_000
 const promiseMs = idleTimeoutMs * 1.125
 
 function faultsOf(guests: readonly Guest[]): string[] {
@@ -22,7 +23,7 @@ t.test('without saved state a verdict is unknown until a whole promise has passe
   const gateway = await startGateway({
     t,
     env: { AMARRE_KEYS_FILE: keys },
-    config: { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '4s' } }) },
+    config: { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '8s' } }) },
   })
   await deploy(gateway, '1.0.0', t)
   const crowd = new Crowd(gateway.url)
@@ -59,7 +60,7 @@ t.test('without saved state a verdict is unknown until a whole promise has passe
   )
 
   await crowd.logOut(crowd.guests)
-  await gateway.waitForRelease('1.0.0', ({ state }) => state === 'retired')
+  await gateway.waitForRelease('1.0.0', ({ state }) => state === 'retired', { limitMs: 15_000 })
   await watch.stop()
   await crowd.leave()
   const emptied = watch.emptySightingOf('1.0.0')
@@ -70,7 +71,7 @@ t.test('without saved state a verdict is unknown until a whole promise has passe
 t.test('an orderly stop knows everything, and the time that it took idles nobody', async (t) => {
   const gateway = await startGateway({
     t,
-    config: { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '4s' } }) },
+    config: { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '8s' } }) },
   })
   await deploy(gateway, '1.0.0', t)
   const crowd = new Crowd(gateway.url)

@@ -7,16 +7,16 @@ import { type FaultyUpstream, targetUrl } from './raw-server.js'
 
 // The thread listens with the smallest backlog and then stands still, so that nobody accepts.
 const listener = `
-  const { parentPort } = require('node:worker_threads')
-  const server = require('node:net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+  const { parentPort, workerData } = require('node:worker_threads')
+  const server = require('node:net').createServer().listen({ port: workerData, host: '127.0.0.1', backlog: 1 }, () => {
     parentPort.postMessage(server.address().port)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
   })
 `
 
-/** Fills the backlog first; every further connection hangs. */
-export async function hangingConnect(): Promise<FaultyUpstream> {
-  const worker = new Worker(listener, { eval: true })
+/** Fills the backlog first; every further connection hangs. `at`: the port to listen on, a free one unless given. */
+export async function hangingConnect(at = 0): Promise<FaultyUpstream> {
+  const worker = new Worker(listener, { eval: true, workerData: at })
   const [port] = (await once(worker, 'message')) as [number]
   const fillers: Socket[] = []
   for (let i = 0; i < 2; i++) {

@@ -5,12 +5,25 @@ import type { UpstreamRequest } from './upstream.js'
 
 const crlfBytes = 2
 const smallBytes = 4096
-const scratchBytes = 64 * 1024 + 32
+const pieceBytes = 64 * 1024
+/** With size line and CRLF. */
+const scratchBytes = pieceBytes + 32
 const lastChunk = '0\r\n\r\n'
 
-// The copy of a piece that the kernel took whole is free again when the write returns: then this one buffer serves every
-// upload of the program. A socket that did not take it whole keeps it, and the next piece gets a new one.
-let scratch = Buffer.allocUnsafeSlow(scratchBytes)
+/**
+ * Room for the copy of a piece. It is used again as soon as the socket has written it: with a new one for each piece a
+ * large upload keeps a hundred megabytes of garbage waiting for its collection.
+ */
+class Copy {
+  readonly bytes = Buffer.allocUnsafeSlow(scratchBytes)
+  readonly giveBack = (): void => {
+    if (spare.length < mostSpare) spare.push(this)
+  }
+}
+
+const spare: Copy[] = []
+/** What the system still delivers of a paused upload is several megabytes. */
+const mostSpare = 128
 
 export class RequestWriter {
   /** The request has been given to the socket whole. */
@@ -45,7 +58,9 @@ export class RequestWriter {
 
   /** False: the socket holds a window full, and `takeDrain` will once be true. */
   write(piece: Uint8Array): boolean {
-    if (piece.length > 0) writePiece(this.socket, piece, this.isChunked)
+    for (let at = 0; at < piece.length; at += pieceBytes) {
+      writePiece(this.socket, piece.subarray(at, at + pieceBytes), this.isChunked)
+    }
     this.release()
     if (this.socket.writableLength < this.socket.writableHighWaterMark) return true
     this.isDrainOwed = true
@@ -94,11 +109,11 @@ function releaseLater(writer: RequestWriter): void {
 function writePiece(socket: Socket, piece: Uint8Array, isChunked: boolean): void {
   const sizeLine = isChunked ? `${piece.length.toString(16)}\r\n` : ''
   const length = sizeLine.length + piece.length + (isChunked ? crlfBytes : 0)
-  const mayKeep = length <= smallBytes || length > scratchBytes || socket.writableLength > 0
-  const target = mayKeep ? Buffer.allocUnsafe(length) : scratch
+  const copy = length <= smallBytes ? null : (spare.pop() ?? new Copy())
+  const target = copy === null ? Buffer.allocUnsafe(length) : copy.bytes.subarray(0, length)
   target.write(sizeLine, 0, 'latin1')
   target.set(piece, sizeLine.length)
   if (isChunked) target.write('\r\n', length - crlfBytes, 'latin1')
-  socket.write(mayKeep ? target : target.subarray(0, length))
-  if (!mayKeep && socket.writableLength > 0) scratch = Buffer.allocUnsafeSlow(scratchBytes)
+  if (copy === null) socket.write(target)
+  else socket.write(target, copy.giveBack)
 }

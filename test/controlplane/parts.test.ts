@@ -27,6 +27,7 @@ import {
   readCheckpoint,
   reopenCheckpoint,
   saveCheckpoint,
+  type SavedCheckpoint,
   type SavedLifecycle,
 } from '../../gateway/controlplane/saved-state.js'
 import { SessionLedger } from '../../gateway/controlplane/session-ledger.js'
@@ -151,15 +152,25 @@ const lifecycle = {
   version: 1,
   issuer: 'saved',
   register: { nextIndex: 0, sites: [] },
-  doubts: { stateLostAt: null, clockJumpedAt: 5, foreignSeenAt: [['shop', 7]] },
-  spans: [{ from: 1, lengthMs: 2 }],
-  tolerance: null,
   lastGood: {},
 } as unknown as SavedLifecycle
 
+function checkpointOf(changes: Partial<SavedCheckpoint> = {}): SavedCheckpoint {
+  return {
+    version: 1,
+    asOf: now - 1000,
+    isClean: true,
+    promises: [],
+    spans: [{ from: 1, lengthMs: 2 }],
+    tolerance: null,
+    doubts: { stateLostAt: null, clockJumpedAt: 5, foreignSeenAt: [['shop', 7]] },
+    ...changes,
+  }
+}
+
 const input: RecoveryInput = {
   lifecycle,
-  checkpoint: { version: 1, asOf: now - 1000, isClean: true, promises: [] },
+  checkpoint: checkpointOf(),
   hasLedger: true,
   freshIssuer: 'fresh',
   now,
@@ -168,13 +179,13 @@ const input: RecoveryInput = {
 t.test('a clean stop knows everything, and the time until the start does not count as idling', async (t) => {
   t.same(recover(input), {
     issuer: 'saved',
-    doubts: lifecycle.doubts,
-    spans: lifecycle.spans,
+    doubts: checkpointOf().doubts,
+    spans: checkpointOf().spans,
     gap: { from: now - 1000, lengthMs: 1000 },
     tolerance: null,
     isLossy: false,
   })
-  const checkpoint = { version: 1, asOf: now, isClean: false, promises: [] } as const
+  const checkpoint = checkpointOf({ asOf: now, isClean: false })
   t.match(
     recover({ ...input, checkpoint }),
     { isLossy: true, gap: null },
@@ -183,17 +194,19 @@ t.test('a clean stop knows everything, and the time until the start does not cou
 })
 
 t.test(
-  'without lifecycle, checkpoint or ledger the state is lost: another issuer, and a doubt',
+  'without lifecycle, checkpoint or ledger the state is lost: a doubt, and only what is still there is used',
   async (t) => {
-    for (const missing of [{ lifecycle: null }, { checkpoint: null }, { hasLedger: false }]) {
-      t.same(recover({ ...input, ...missing }), {
-        issuer: 'fresh',
-        doubts: { stateLostAt: now, clockJumpedAt: null, foreignSeenAt: [] },
-        spans: [],
-        gap: null,
-        tolerance: null,
-        isLossy: false,
-      })
+    const lost = { stateLostAt: now, clockJumpedAt: null, foreignSeenAt: [] }
+    const time = { spans: checkpointOf().spans, gap: { from: now - 1000, lengthMs: 1000 } }
+    const cases: [missing: Partial<RecoveryInput>, issuer: string, time: object][] = [
+      [{ lifecycle: null }, 'fresh', time],
+      [{ checkpoint: null }, 'saved', { spans: [], gap: null }],
+      [{ lifecycle: null, checkpoint: null }, 'fresh', { spans: [], gap: null }],
+      [{ hasLedger: false }, 'saved', time],
+    ]
+    for (const [missing, issuer, known] of cases) {
+      const expected = { issuer, doubts: lost, ...known, tolerance: null, isLossy: false }
+      t.same(recover({ ...input, ...missing }), expected, Object.keys(missing).join(' '))
     }
   },
 )
@@ -201,11 +214,16 @@ t.test(
 t.test(
   'a clock set back while the gateway was down is a jump: tokens from ahead are taken, and nothing is certain',
   async (t) => {
-    const checkpoint = { version: 1, asOf: now + minute, isClean: false, promises: [] } as const
+    const checkpoint = checkpointOf({ asOf: now + minute, isClean: false })
     const found = recover({ ...input, checkpoint })
     t.equal(found.gap, null)
     t.equal(found.tolerance?.ms, minute)
     t.equal(found.doubts.clockJumpedAt, now + minute, 'one promise from the later of the two clocks')
+    t.equal(
+      recover({ ...input, checkpoint, hasLedger: false }).doubts.stateLostAt,
+      now + minute,
+      'also where the sessions are lost with it',
+    )
   },
 )
 
@@ -236,9 +254,9 @@ t.test('a gateway that is killed before its first checkpoint did not stop cleanl
   const store = storeOf()
   await reopenCheckpoint(store, null)
   t.equal(readCheckpoint(store), null)
-  await saveCheckpoint(store, { version: 1, asOf: 5, isClean: true, promises: [] })
+  await saveCheckpoint(store, checkpointOf())
   await reopenCheckpoint(store, readCheckpoint(store))
-  t.same(readCheckpoint(store), { version: 1, asOf: 5, isClean: false, promises: [] })
+  t.same(readCheckpoint(store), checkpointOf({ isClean: false }))
 })
 
 // -- sites ------------------------------------------------------------------------------------------------------------------
@@ -341,6 +359,7 @@ function reportOf(changes: Partial<WorkerReport> = {}): WorkerReport {
   return {
     generation: 1,
     madeAt: 0,
+    isLast: false,
     releases: [],
     unrouted: [],
     rejected: [],
@@ -504,10 +523,13 @@ t.test(
 
 // -- doubts -----------------------------------------------------------------------------------------------------------------
 
+const about10s = (doubts: Doubts, asOf: number | null, at: number) =>
+  doubts.about(shop, { promiseMs: () => 10_000, spans: [], asOf, now: at })
+
 t.test('a doubt lasts one whole promise from its cause', async (t) => {
   const doubts = new Doubts({ stateLostAt: now, clockJumpedAt: null, foreignSeenAt: [] })
   const about = (at: number, asOf: number | null = at) =>
-    doubts.about(shop, () => 10_000, { asOf, now: at }).map((doubt) => `${doubt.because} ${doubt.until}`)
+    about10s(doubts, asOf, at).map((doubt) => `${doubt.because} ${doubt.until}`)
   t.same(about(now + 9_999), [`state-lost ${now + 10_000}`], 'one millisecond before')
   t.same(about(now + 10_000), [])
   doubts.clockJumped(now + 5)
@@ -524,13 +546,16 @@ t.test('a doubt lasts one whole promise from its cause', async (t) => {
   t.same(about(now + 20_000, now + 17_000), [])
   t.same(about(now + 20_000, now + 16_999), ['worker-silent null'])
   t.same(new Doubts(doubts.save()).save(), doubts.save(), 'kept over a restart')
-  t.same(doubts.about(shop, () => Infinity, { asOf: now, now })[0], { because: 'state-lost', until: null })
+  t.same(doubts.about(shop, { promiseMs: () => Infinity, spans: [], asOf: now, now })[0], {
+    because: 'state-lost',
+    until: null,
+  })
 })
 
 t.test('a doubt lasts as long as the policy of its time promised', async (t) => {
   const asked: number[] = []
   const doubts = new Doubts({ stateLostAt: 5, clockJumpedAt: 6, foreignSeenAt: [['shop', 7]] })
-  doubts.about(shop, (since) => asked.push(since), { asOf: now, now })
+  doubts.about(shop, { promiseMs: (since) => asked.push(since), spans: [], asOf: now, now })
   t.same(asked, [5, 6, 7])
 })
 
@@ -546,7 +571,7 @@ t.test(
       monotonic: () => 0,
       wallEpochMs: () => clock.wall,
     }
-    const keeper = new TimeKeeper(clock, { spans: [], tolerance: null })
+    const keeper = new TimeKeeper(clock, { spans: [], tolerance: null }, () => minute)
     clock.wall = now + 4_999
     t.equal(keeper.followJump(), null)
     clock.wall = now + 5_000
@@ -580,11 +605,11 @@ function bookOf() {
     clock.at = Math.max(clock.at, madeAt)
     const made = reportOf({ madeAt, releases: [figuresOf(figures)], ...changes })
     traffic.reported(worker, made)
-    book.reported(worker, made)
+    book.reported(worker, made, () => true)
   }
   const seen = (acceptsBirths = false) => {
     if (book.asOf !== null) ledger.sweep(book.asOf, () => false)
-    return book.observe(one, acceptsBirths)
+    return book.observe(one, { acceptsBirths, isStandingBy: false })
   }
   const touch = (until: number, low = 1): WorkerReport['touched'] =>
     batchOf([{ high: 1, low, release: 1, until: now + until, bornAt: now } satisfies ModelRow])

@@ -1,0 +1,426 @@
+// A whole control plane in this process: real parts over stores in memory, workers that are written here and a clock
+// that stands until it is moved. A machine outlives its gateways, as a disk and a wall clock do.
+import type { LoadedConfig } from '../../gateway/controlplane/config/desired-state.js'
+import { loadConfig } from '../../gateway/controlplane/config/load-config.js'
+import { ControlPlane } from '../../gateway/controlplane/control-plane.js'
+import type { SavedEvent } from '../../gateway/controlplane/event-log.js'
+import { Journal } from '../../gateway/controlplane/ledger/journal.js'
+import { LedgerKeeper } from '../../gateway/controlplane/ledger-keeper.js'
+import { recover } from '../../gateway/controlplane/recovery.js'
+import {
+  forgetCheckpoint,
+  readCheckpoint,
+  readLifecycle,
+  reopenCheckpoint,
+} from '../../gateway/controlplane/saved-state.js'
+import { SessionLedger } from '../../gateway/controlplane/session-ledger.js'
+import type { Site } from '../../gateway/controlplane/site-register.js'
+import { Supervisor } from '../../gateway/controlplane/supervisor.js'
+import type { AdjustableClock } from '../../gateway/controlplane/time-keeper.js'
+import type { WorkerHandle, WorkerObserver } from '../../gateway/controlplane/worker-handle.js'
+import type { ReleaseVersion, SiteName } from '../../gateway/domain/ids.js'
+import { nullLog, type LifecycleStore } from '../../gateway/domain/ports.js'
+import type { Release } from '../../gateway/domain/release.js'
+import type { ReleaseSpec, TableSpec } from '../../gateway/domain/routing-table.js'
+import type { Verdict } from '../../gateway/domain/verdict.js'
+import type { Publication, ReleaseFigures, ToWorker, WorkerReport } from '../../gateway/plane-protocol.js'
+import { registrationPath, siteWords, type Words } from '../fixtures/config-place.js'
+import type { Owner } from '../fixtures/owner.js'
+import { until } from '../fixtures/until.js'
+import { batchOf } from '../ledger/batches.js'
+import { MemoryStore } from '../ledger/memory-store.js'
+import type { ModelRow } from '../ledger/model.js'
+
+export const minute = 60_000
+export const hour = 60 * minute
+export const shop = 'shop' as SiteName
+
+/** Idle 8 minutes and a grain of one: a promise is 9 minutes. Targets are asked every 10 ms of real time. */
+export const promiseMs = 9 * minute
+const session = { idleTimeout: '8m', maxAge: '7d' }
+const health = { interval: '10ms', timeout: '1s', healthyAfter: 1, unhealthyAfter: 1 }
+
+/** Figures of a release of which a worker saw nothing. */
+export function figuresOf(changes: Partial<ReleaseFigures> = {}): ReleaseFigures {
+  return {
+    index: 1,
+    births: 0,
+    birthsUntil: 0,
+    lastTouchAt: 0,
+    exchangesOpen: 0,
+    socketsOpen: 0,
+    requests: [],
+    durations: [],
+    durationSumMs: 0,
+    upstreamErrors: [],
+    ...changes,
+  }
+}
+
+/** A report in which nothing is said. */
+export function reportOf(changes: Partial<WorkerReport> = {}): WorkerReport {
+  return {
+    generation: 1,
+    madeAt: 0,
+    isLast: false,
+    releases: [],
+    unrouted: [],
+    rejected: [],
+    foreignSeen: [],
+    touched: batchOf([]),
+    frontRefusals: [],
+    ...changes,
+  }
+}
+
+/** What survives a gateway: files, clocks, the saved state, what its targets answer. */
+export class Machine {
+  readonly t: Owner
+  readonly files = new Map<string, string>()
+  readonly documents = new Map<string, unknown>()
+  readonly events: SavedEvent[] = []
+  sessions = new MemoryStore()
+  /** Addresses of targets that do not answer. */
+  readonly down = new Set<string>()
+  /** Monotonic ms; the wall clock shows `epochMs` more. */
+  monotonic = 1_000_000
+  epochMs = 1_800_000_000_000
+  #run: Run | null = null
+
+  constructor(t: Owner, site: Words = {}) {
+    this.t = t
+    this.site(site)
+    t.teardown(() => this.#run?.end())
+  }
+
+  /** Writes the site's file; what is running follows it with the next `follow`. */
+  site(words: Words): void {
+    const quick = { session, health, retire: { quietPeriod: 'immediately' } }
+    const merged: Record<string, unknown> = { ...quick }
+    for (const [key, value] of Object.entries(words)) {
+      const known = merged[key]
+      merged[key] = known === undefined ? value : { ...(known as object), ...(value as object) }
+    }
+    this.files.set('sites/shop/site.yaml', siteWords(merged))
+  }
+
+  drop(version: string, words: Words = {}): void {
+    const text = JSON.stringify({ targets: [`http://${version}:1`], activate: 'auto', ...words })
+    this.files.set(registrationPath('shop', version), text)
+  }
+
+  withdraw(version: string): void {
+    this.files.delete(registrationPath('shop', version))
+  }
+
+  load(before: LoadedConfig | null): LoadedConfig {
+    const saved = readLifecycle(this.store(() => true))
+    const files = [...this.files].map(([path, content]) => ({ path, content }))
+    const directories = ['.', 'sites', 'sites/shop', 'sites/shop/releases']
+    return loadConfig({ files, directories, unreadable: [] }, (before ?? saved)?.lastGood ?? {}, {})
+  }
+
+  store(isAlive: () => boolean): LifecycleStore {
+    const { documents, events } = this
+    return {
+      get: (key) => documents.get(key),
+      put: async (key, value) => void (isAlive() && documents.set(key, structuredClone(value))),
+      remove: async (key) => void (isAlive() && documents.delete(key)),
+      appendEvent: async (event) => void (isAlive() && events.push(event as SavedEvent)),
+      events: () => [],
+      flushed: async () => {},
+      close: async () => {},
+    }
+  }
+
+  /** Starts a gateway; with `listens` its workers listen, and what happens of itself has happened. */
+  async boot({ workers = 1, listens = true, bootMs = 0 } = {}): Promise<Run> {
+    const run = new Run(this, { workers, bootMs })
+    this.#run = run
+    await run.start(listens)
+    return run
+  }
+}
+
+/** One worker process as the control plane knows it. */
+export class FakeWorker implements WorkerHandle {
+  readonly pid: number
+  readonly observer: WorkerObserver
+  publication: Publication | null = null
+  /** What it saw, by release. */
+  readonly figures = new Map<number, ReleaseFigures>()
+  /** Publications are taken and acknowledged as they come. */
+  isPrompt = true
+  /** It says that it cannot listen. */
+  cannotListen = false
+  hasExited = false
+
+  constructor(pid: number, observer: WorkerObserver) {
+    this.pid = pid
+    this.observer = observer
+  }
+
+  send(message: ToWorker): void {
+    if (message.kind === 'publish' && this.isPrompt) queueMicrotask(() => this.take(message.publication))
+    if (message.kind === 'listen') queueMicrotask(() => this.#listen())
+  }
+
+  kill(): void {
+    queueMicrotask(() => this.exit('killed'))
+  }
+
+  /** Routes by that publication from now on. */
+  take(publication: Publication): void {
+    if (this.hasExited) return
+    this.publication = publication
+    const { generation } = publication.table
+    this.observer.onMessage({ kind: 'acknowledged', generation })
+  }
+
+  #listen(): void {
+    if (this.hasExited) return
+    if (this.cannotListen) this.observer.onMessage({ kind: 'listen-failed', reason: 'port in use' })
+    else this.observer.onMessage({ kind: 'listening', ports: [1] })
+  }
+
+  saw(index: number, changes: Partial<ReleaseFigures>): void {
+    this.figures.set(index, { ...figuresOf({ index }), ...this.figures.get(index), ...changes })
+  }
+
+  report(madeAt: number, changes: Partial<WorkerReport> = {}): void {
+    if (this.hasExited || this.publication === null) return
+    const { generation } = this.publication.table
+    const report = reportOf({ generation, madeAt, releases: [...this.figures.values()], ...changes })
+    this.observer.onMessage({ kind: 'report', report })
+  }
+
+  exit(how: string): void {
+    if (this.hasExited) return
+    this.hasExited = true
+    this.observer.onExit(how)
+  }
+}
+
+/** One life of a gateway on a machine. */
+export class Run {
+  readonly machine: Machine
+  readonly plane: ControlPlane
+  readonly workers: FakeWorker[] = []
+  /** Every publication so far. */
+  readonly published: Publication[] = []
+  readonly clock: AdjustableClock
+  #isAlive = true
+  /** What a worker that is forked becomes. */
+  onForked: (worker: FakeWorker) => void = () => {}
+
+  constructor(machine: Machine, { workers, bootMs }: { workers: number; bootMs: number }) {
+    this.machine = machine
+    this.clock = {
+      epochMs: machine.epochMs + bootMs,
+      now: () => Math.floor(this.clock.epochMs + machine.monotonic),
+      monotonic: () => machine.monotonic,
+      wallEpochMs: () => machine.epochMs + bootMs,
+    }
+    this.plane = this.#assemble(workers)
+  }
+
+  #assemble(workers: number): ControlPlane {
+    const { machine, clock } = this
+    const store = machine.store(() => this.#isAlive)
+    const journal = new Journal()
+    const ledger = new SessionLedger({ maxSessions: 1000, segments: 1, journal })
+    const [lifecycle, checkpoint] = [readLifecycle(store), readCheckpoint(store)]
+    const recovery = recover({ lifecycle, checkpoint, hasLedger: true, freshIssuer: 'a'.repeat(16), now: clock.now() })
+    const supervisor: Supervisor = new Supervisor({
+      fork: (observer) => this.#fork(observer),
+      count: workers,
+      clock,
+      log: nullLog,
+      events: {
+        onListening: (worker, at) => this.plane.onListening(worker, at),
+        onReport: (worker, report) => this.plane.onReport(worker, report),
+        onSessionsEnded: (ended) => this.plane.onSessionsEnded(ended),
+        onAcknowledged: () => this.plane.onAcknowledged(),
+        onLost: (worker, how) => this.plane.onLost(worker, how),
+        onLeft: (worker) => this.plane.onLeft(worker),
+        onListenFailed: (reason) => this.plane.onListenFailed(reason),
+      },
+    })
+    const publish = supervisor.publish.bind(supervisor)
+    supervisor.publish = (publication) => {
+      this.published.push(publication)
+      publish(publication)
+    }
+    const secret = Buffer.alloc(32, 1).toString('base64')
+    return new ControlPlane(
+      {
+        clock,
+        log: nullLog,
+        store,
+        ledger,
+        ledgerKeeper: new LedgerKeeper({ ledger, journal, store: machine.sessions }),
+        supervisor,
+        probe: async (url) => ({ ok: !machine.down.has(url), detail: 'asked' }),
+        keys: {
+          ring: { version: 1, keys: [{ id: 1, secret, createdAt: 0, retired: null }] },
+          write: async () => {},
+          randomSecret: () => Buffer.alloc(32, 2),
+        },
+        webhooks: [],
+        post: async () => 200,
+        recovery,
+        savedRegister: lifecycle?.register ?? null,
+        savedCheckpoint: checkpoint,
+      },
+      machine.load(null),
+    )
+  }
+
+  #fork(observer: WorkerObserver): FakeWorker {
+    const worker = new FakeWorker(this.workers.length + 1, observer)
+    this.workers.push(worker)
+    queueMicrotask(() => observer.onMessage({ kind: 'started' }))
+    this.onForked(worker)
+    return worker
+  }
+
+  /** In the order in which the composition root does it. */
+  async start(listens: boolean): Promise<void> {
+    const { supervisor, ledgerKeeper, store, savedCheckpoint } = this.plane.parts
+    await ledgerKeeper.restore()
+    supervisor.start()
+    this.plane.start()
+    await reopenCheckpoint(store, savedCheckpoint)
+    if (listens) await this.listen()
+  }
+
+  async listen(): Promise<void> {
+    const spec = { name: 'http', engine: 'uws', host: '', port: 1, tls: null } as const
+    this.plane.parts.supervisor.listen([{ spec, socket: null }])
+    await this.settled()
+  }
+
+  // -- what it is told ---------------------------------------------------------------------------------------------------
+
+  /** The files have changed. */
+  async follow(): Promise<void> {
+    this.plane.useConfig(this.machine.load(this.plane.config))
+    await this.settled()
+  }
+
+  /** Time passes, then every worker reports and the verdicts are made. */
+  async pass(ms: number, changes: Partial<WorkerReport> = {}): Promise<void> {
+    this.machine.monotonic += ms
+    for (const worker of this.workers) worker.report(this.machine.monotonic, changes)
+    this.plane.judge()
+    await this.settled()
+  }
+
+  /** What a second brings: the clock is watched, the state is kept. */
+  async beat(): Promise<void> {
+    this.plane.beat()
+    await this.settled()
+  }
+
+  /** Everything that follows of itself, without time, has happened. */
+  async settled(): Promise<void> {
+    for (let turn = 0; turn < 8; turn++) await new Promise<void>((resolve) => setImmediate(resolve))
+  }
+
+  /** Waits for what probes bring about. */
+  async probed(what: string, isSo: () => boolean): Promise<void> {
+    await until(what, isSo, 3000)
+    await this.settled()
+  }
+
+  touched(...rows: readonly Partial<ModelRow>[]): WorkerReport['touched'] {
+    const now = this.clock.now()
+    return batchOf(rows.map((row) => ({ high: 1, low: 1, release: 0, bornAt: now, until: now + promiseMs, ...row })))
+  }
+
+  // -- its end ------------------------------------------------------------------------------------------------------------
+
+  /** In order: the workers have left, everything is known and saved. */
+  async stop(): Promise<void> {
+    const left = this.plane.parts.supervisor.leave(1000)
+    for (const worker of this.workers) {
+      worker.report(this.machine.monotonic, { isLast: true })
+      worker.exit('exit code 0')
+    }
+    await left
+    await this.plane.stop()
+    this.#isAlive = false
+  }
+
+  /** At once: nothing more is saved. */
+  async kill(): Promise<void> {
+    this.#isAlive = false
+    await this.settled()
+    await this.end()
+  }
+
+  async end(): Promise<void> {
+    this.#isAlive = false
+    this.machine.sessions = new MemoryStore(this.machine.sessions.history.at(-1))
+    await this.plane.stop()
+  }
+
+  // -- what it says -------------------------------------------------------------------------------------------------------
+
+  get site(): Site {
+    const site = this.plane.register.site(shop)
+    if (site === null) throw new Error('the site is not known')
+    return site
+  }
+
+  find(version: string): Release | null {
+    return this.site.releases.get(version as ReleaseVersion) ?? null
+  }
+
+  release(version: string): Release {
+    const release = this.find(version)
+    if (release === null) throw new Error(`"${version}" is not known`)
+    return release
+  }
+
+  /** `1.0.0 active`, `2.0.0 draining withdrawn`… */
+  get states(): string[] {
+    return [...this.site.releases.values()].map(
+      ({ registration, state, withdrawn }) =>
+        `${registration.version} ${state.name}${withdrawn ? ' withdrawn' : ''}`,
+    )
+  }
+
+  verdict(version: string): Verdict {
+    return this.plane.controller.retirement.verdictOf(this.release(version))
+  }
+
+  /** `blocked births`, `unknown state-lost`, `retirable`. */
+  verdictWords(version: string): string {
+    const found = this.verdict(version)
+    if (found.kind === 'blocked') return `blocked ${found.by.map(({ by }) => by).join(' ')}`
+    if (found.kind === 'unknown') return `unknown ${found.why.map(({ because }) => because).join(' ')}`
+    return found.kind
+  }
+
+  get table(): TableSpec {
+    const last = this.published.at(-1)
+    if (last === undefined) throw new Error('nothing has been published')
+    return last.table
+  }
+
+  /** The release as it is published; null when it is not. */
+  served(version: string, table: TableSpec = this.table): ReleaseSpec | null {
+    return table.sites[0]?.releases.find((release) => release.version === version) ?? null
+  }
+
+  get first(): FakeWorker {
+    const worker = this.workers[0]
+    if (worker === undefined) throw new Error('no worker was forked')
+    return worker
+  }
+
+  eventTypes(): string[] {
+    return this.machine.events.map(({ type }) => type)
+  }
+}

@@ -1,0 +1,135 @@
+// A gibibyte each way past a peer that is slower than its source: the bytes arrive as they were sent, and no more of
+// them is ever in the gateway than a fixed window.
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer, request, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
+import t from 'tap'
+import { startGateway } from '../fixtures/gateway.js'
+
+const mebibyte = 1_048_576
+const total = 1024 * mebibyte
+const allowed = 64 * mebibyte
+/** After so much the slow end lets the fast one run ahead. */
+const pauseEvery = 16 * mebibyte
+
+/** Not a pattern that a lost or doubled piece would leave as it is: each piece begins with its number. */
+const block = Buffer.alloc(mebibyte)
+for (let i = 0; i < block.length; i++) block[i] = (i * 31 + (i >> 8)) % 251
+
+function pieceOf(number: number): Buffer {
+  const piece = Buffer.from(block)
+  piece.writeUInt32BE(number, 0)
+  return piece
+}
+
+interface Sink {
+  write(chunk: Buffer): boolean
+  once(event: 'drain', listener: () => void): unknown
+  end(): unknown
+}
+
+/** As fast as it is taken; the hash of what was sent. */
+async function sendAll(sink: Sink & NodeJS.EventEmitter): Promise<string> {
+  const hash = createHash('sha1')
+  for (let number = 0; number * mebibyte < total; number++) {
+    const piece = pieceOf(number)
+    hash.update(piece)
+    if (!sink.write(piece)) await once(sink, 'drain')
+  }
+  sink.end()
+  return hash.digest('hex')
+}
+
+/** Reads slower than the source sends: every now and then it stops for a while. */
+async function readAll(source: IncomingMessage): Promise<string> {
+  const hash = createHash('sha1')
+  let received = 0
+  for await (const chunk of source as AsyncIterable<Buffer>) {
+    hash.update(chunk)
+    if (Math.floor(received / pauseEvery) !== Math.floor((received + chunk.length) / pauseEvery))
+      await dawdle()
+    received += chunk.length
+  }
+  return hash.digest('hex')
+}
+
+/** Long enough for whoever sends to fill every buffer on the way. */
+async function dawdle(): Promise<void> {
+  for (let i = 0; i < 2_000; i++) await turn()
+}
+
+/** Resident memory of a process, bytes; the most that it ever was with `VmHWM`. */
+function memoryOf(pid: number, what: 'VmRSS' | 'VmHWM'): number {
+  const text = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(new RegExp(`${what}:\\s+(\\d+) kB`).exec(text)?.[1]) * 1024
+}
+
+const seen: { sent?: Promise<string>; received?: string } = {}
+const application = createServer((request, response) => {
+  if (request.method === 'GET') {
+    response.writeHead(200, { 'Content-Length': total })
+    seen.sent = sendAll(response)
+    return
+  }
+  void readAll(request).then((hash) => {
+    seen.received = hash
+    response.end(hash)
+  })
+})
+application.listen(0, '127.0.0.1')
+await once(application, 'listening')
+t.teardown(() => application.close())
+const gateway = await startGateway({
+  t,
+  workers: 1,
+  env: { AMARRE_LIMITS_REQUEST_BODY: '2GiB' },
+})
+await gateway.config.site('shop', { health: { path: null } })
+await gateway.deploy('1.0.0', [`http://127.0.0.1:${(application.address() as AddressInfo).port}`])
+const [worker = 0] = await gateway.workers()
+const origin = { host: '127.0.0.1', port: gateway.port, agent: false } as const
+
+/** The first megabytes are not measured: the heap of a process that has just started takes its usual size with them. */
+async function warmUp(): Promise<void> {
+  const pieces = 32
+  const warm = request({
+    ...origin,
+    path: '/',
+    method: 'POST',
+    headers: { 'Content-Length': pieces * mebibyte },
+  })
+  for (let number = 0; number < pieces; number++) warm.write(pieceOf(number))
+  warm.end()
+  const [answer] = (await once(warm, 'response')) as [IncomingMessage]
+  answer.resume()
+  await once(answer, 'end')
+}
+
+t.test('a gibibyte up to an application that reads slowly', async (t) => {
+  await warmUp()
+  const before = memoryOf(worker, 'VmRSS')
+  const upload = request({ ...origin, path: '/', method: 'POST', headers: { 'Content-Length': total } })
+  const answered = once(upload, 'response') as Promise<[IncomingMessage]>
+  const sent = await sendAll(upload)
+  const [answer] = await answered
+  answer.resume()
+  t.equal(answer.statusCode, 200)
+  t.equal(seen.received, sent, 'every byte, in order')
+  const grown = memoryOf(worker, 'VmHWM') - before
+  t.ok(grown <= allowed, `at most 64 MiB more: ${Math.round(grown / mebibyte)} MiB`)
+})
+
+t.test('a gibibyte down to a client that reads slowly', async (t) => {
+  const before = memoryOf(worker, 'VmRSS')
+  const most = memoryOf(worker, 'VmHWM')
+  const download = request({ ...origin, path: '/', method: 'GET' })
+  download.end()
+  const [answer] = (await once(download, 'response')) as [IncomingMessage]
+  const received = await readAll(answer)
+  t.equal(received, await seen.sent, 'every byte, in order')
+  const grown = Math.max(memoryOf(worker, 'VmHWM'), most) - Math.min(before, most)
+  t.ok(grown <= allowed, `at most 64 MiB more: ${Math.round(grown / mebibyte)} MiB`)
+})
