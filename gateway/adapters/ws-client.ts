@@ -11,7 +11,7 @@ import { lossError, silenceError, type Stage } from '../dataplane/upstream/failu
 import { FieldNames } from '../dataplane/upstream/field-names.js'
 import type { ResponseHead, UpstreamCall } from '../dataplane/upstream/upstream.js'
 import { composeHead, type SocketHandler, type SocketRequest } from '../dataplane/upstream/upstream-socket.js'
-import { WsEnd } from './ws-end.js'
+import { applicationFaults, WsEnd } from './ws-end.js'
 
 const names = new FieldNames(responseFields)
 
@@ -115,7 +115,7 @@ class Handshake implements UpstreamCall {
     this.#end()
     // So that the socket does not keep its handshake alive.
     this.#ws.removeAllListeners()
-    this.#handler.onSocket(this.#head, this.#protocol, new WsEnd(this.#ws))
+    this.#handler.onSocket(this.#head, this.#protocol, new WsEnd(this.#ws, applicationFaults))
   }
 
   // -- the application refuses ------------------------------------------------------------------------------------------

@@ -9,18 +9,27 @@ import {
   type SocketEvents,
 } from '../dataplane/socket-end.js'
 
+/** Close codes that the other end hears, by the error that `ws` gives; the connection is cut for any other. */
+export type Faults = ReadonlyMap<string, number>
+
+/** What an application did wrong is not told to the client, but for its size. */
+export const applicationFaults: Faults = new Map([['WS_ERR_UNSUPPORTED_MESSAGE_LENGTH', 1009]])
+export const clientFaults: Faults = new Map([...applicationFaults, ['WS_ERR_INVALID_UTF8', 1007]])
+
 /** Given by whoever opened the socket, in the turn in which it opened. */
 export class WsEnd implements SocketEnd {
   readonly canPause = true
   readonly #ws: WebSocket
+  readonly #faults: Faults
   #events: SocketEvents | null = null
   #isSlow = false
   #isOver = false
   /** What the peer did wrong, as the client is to hear it. */
   #fault = abnormal
 
-  constructor(ws: WebSocket) {
+  constructor(ws: WebSocket, faults: Faults) {
     this.#ws = ws
+    this.#faults = faults
     ws.on('error', (error) => this.#blame(error))
   }
 
@@ -41,8 +50,7 @@ export class WsEnd implements SocketEnd {
 
   /** `ws` tells the peer itself what it did wrong. */
   #blame(error: Error): void {
-    const isTooBig = 'code' in error && error.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH'
-    this.#fault = isTooBig ? 1009 : abnormal
+    this.#fault = ('code' in error && this.#faults.get(String(error.code))) || abnormal
   }
 
   #closed(code: number, reason: Buffer): void {

@@ -9,7 +9,7 @@ import { maxMessageBytes, type SocketEnd } from '../dataplane/socket-end.js'
 import { fieldPairs } from './field-pairs.js'
 import { NodeDownstream } from './node-downstream.js'
 import type { SlowBodies } from './slow-bodies.js'
-import { WsEnd } from './ws-end.js'
+import { clientFaults, WsEnd } from './ws-end.js'
 
 /** A peer that has vanished without a word is noticed by the system after about this time and ten seconds. */
 const keepAliveMs = 30_000
@@ -72,7 +72,7 @@ export class NodeUpgrade extends NodeDownstream implements DownstreamUpgrade {
     let end: SocketEnd | null = null
     // Fields may hold bytes above 127; what follows are buffers.
     this.#socket.setDefaultEncoding('latin1')
-    server.handleUpgrade(this.request, this.#socket, this.#read, (ws) => (end = new WsEnd(ws)))
+    server.handleUpgrade(this.request, this.#socket, this.#read, (ws) => (end = new WsEnd(ws, clientFaults)))
     return end
   }
 }

@@ -1,5 +1,6 @@
 // The control plane as one running thing: configuration in, publications out, reports in, state kept. It wires the
 // parts and beats their time; each decision is made in the part that it belongs to.
+import type { SiteName } from '../domain/ids.js'
 import type { LifecycleStore, Log } from '../domain/ports.js'
 import type { EndedSession, WorkerReport } from '../plane-protocol.js'
 import type { LoadedConfig } from './config/desired-state.js'
@@ -18,7 +19,7 @@ import { lossAfter, phantomsOf, type Recovery } from './recovery.js'
 import { ReleaseController } from './release-controller.js'
 import type { SavedCheckpoint, SavedLifecycle } from './saved-state.js'
 import type { SessionLedger } from './session-ledger.js'
-import { longestTokenMs, SiteRegister, type SavedRegister } from './site-register.js'
+import { longestPromiseMs, longestTokenMs, SiteRegister, type SavedRegister } from './site-register.js'
 import { StateKeeper } from './state-keeper.js'
 import type { Supervisor } from './supervisor.js'
 import { composeSites } from './table-composer.js'
@@ -190,7 +191,9 @@ export class ControlPlane implements SupervisorEvents {
     this.traffic.reported(worker, report)
     this.evidence.reported(worker, report, (release) => this.register.knows(release))
     for (const [site, at] of report.foreignSeen) {
-      if (!this.doubts.foreignSeen(site, at)) continue
+      const known = this.register.site(site as SiteName)
+      if (!this.doubts.foreignSeen(site, at, known === null ? Infinity : longestPromiseMs(known, at)))
+        continue
       const cause =
         'a token of another gateway came: it sees part of the traffic, or the state was lost before'
       this.events.add('foreign-tokens', cause, { site })
@@ -205,6 +208,11 @@ export class ControlPlane implements SupervisorEvents {
 
   onAcknowledged(): void {
     this.controller.settle()
+    this.#finishRotation()
+  }
+
+  /** Also called now and then: a ring that could not be written waits for no other word. */
+  #finishRotation(): void {
     if (this.keyKeeper.isRotating && this.publisher.isAcknowledged(this.publisher.generation)) {
       void this.keyKeeper.everyoneVerifies()
     }
@@ -245,6 +253,7 @@ export class ControlPlane implements SupervisorEvents {
     this.#sample()
     // Instants and windows come without anybody's word.
     this.controller.settle()
+    this.#finishRotation()
     void this.keyKeeper.dropExpired()
     void this.#state.checkpoint()
   }

@@ -40,11 +40,14 @@ export class Doubts {
     this.#clockJumpedAt = Math.max(this.#clockJumpedAt ?? 0, at)
   }
 
-  /** A token of another gateway came to a site: part of the traffic goes elsewhere. True when that is news. */
-  foreignSeen(site: string, at: number): boolean {
-    const isNews = !this.#foreignSeenAt.has(site)
-    this.#foreignSeenAt.set(site, Math.max(this.#foreignSeenAt.get(site) ?? 0, at))
-    return isNews
+  /**
+   * A token of another gateway came to a site: part of the traffic goes elsewhere. True when that begins: none came
+   * for `promiseMs`, the site's longest promise.
+   */
+  foreignSeen(site: string, at: number, promiseMs: number): boolean {
+    const last = this.#foreignSeenAt.get(site)
+    this.#foreignSeenAt.set(site, Math.max(last ?? 0, at))
+    return last === undefined || at > last + promiseMs
   }
 
   /** Every doubt about a site's releases. */

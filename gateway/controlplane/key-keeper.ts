@@ -28,6 +28,7 @@ export class KeyKeeper {
   readonly #parts: KeyKeeperParts
   #ring: SavedKeyRing
   #isWriting = false
+  /** Monotonic. */
   #retryAt = 0
   /** Those who wait for the rotation under way. */
   #waiting: (() => void)[] = []
@@ -63,7 +64,7 @@ export class KeyKeeper {
 
   /** Every worker verifies with the ring as it is: the newest key may sign. Also ends a rotation that a stop cut. */
   async everyoneVerifies(): Promise<void> {
-    if (!this.isRotating || this.#isWriting) return
+    if (!this.isRotating || !this.#mayWrite) return
     const { clock, longestTokenMs } = this.#parts
     if (!(await this.#tryUse(withNewestSigning(this.#ring, longestTokenMs(), clock.now())))) return
     for (const resolve of this.#waiting.splice(0)) resolve()
@@ -73,8 +74,12 @@ export class KeyKeeper {
   async dropExpired(): Promise<void> {
     const { clock, spannedMs, events } = this.#parts
     const ring = withoutExpired(this.#ring, clock.now() - spannedMs())
-    if (ring === this.#ring || this.#isWriting || clock.now() < this.#retryAt) return
+    if (ring === this.#ring || !this.#mayWrite) return
     if (await this.#tryUse(ring)) events.add('key-dropped', 'the last token that it signed has expired')
+  }
+
+  get #mayWrite(): boolean {
+    return !this.#isWriting && this.#parts.clock.monotonic() >= this.#retryAt
   }
 
   /** False when the file cannot be written: said in the log, and tried again a minute later. */
@@ -83,7 +88,7 @@ export class KeyKeeper {
       await this.#use(ring)
       return true
     } catch (error) {
-      this.#retryAt = this.#parts.clock.now() + retryMs
+      this.#retryAt = this.#parts.clock.monotonic() + retryMs
       this.#parts.log.error('the key ring cannot be written', { error: String(error) })
       return false
     }

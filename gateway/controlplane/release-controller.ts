@@ -161,6 +161,8 @@ export class ReleaseController {
       }
       return
     }
+    // Shares are not built: a plan in steps waits for an operator rather than boarding everybody at once.
+    if (plan.kind === 'steps') return
     const rules = { isFrozen: isFrozen(site), windows: site.policy.windows }
     const decision = boarding(plan, rules, this.#parts.clock.now())
     if (decision.kind === 'board' && refusedByData(site, release) === null) {

@@ -54,7 +54,8 @@ const keptSuperseded = 50
 
 function bounded(superseded: readonly SupersededPromise[]): SupersededPromise[] {
   const [oldest, next, ...rest] = superseded
-  if (oldest === undefined || next === undefined || superseded.length <= keptSuperseded) return [...superseded]
+  if (oldest === undefined || next === undefined || superseded.length <= keptSuperseded)
+    return [...superseded]
   const promiseMs = Math.max(oldest.promiseMs, next.promiseMs)
   return [{ promiseMs, tokenMs: Math.max(oldest.tokenMs, next.tokenMs), at: next.at }, ...rest]
 }

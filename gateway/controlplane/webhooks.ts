@@ -97,7 +97,9 @@ class Delivery {
     this.#isAsked = true
     if (this.#isBusy) return
     this.#isBusy = true
-    void this.#drainWhileAsked().finally(() => (this.#isBusy = false))
+    void this.#drainWhileAsked()
+      .catch((error: unknown) => this.#complain(String(error)))
+      .finally(() => (this.#isBusy = false))
   }
 
   /** What is added while the last look comes back empty is not left behind. */

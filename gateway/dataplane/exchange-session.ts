@@ -96,7 +96,7 @@ export class ExchangeSession {
       identity: this.#identity,
       release: this.#current() ?? this.#release,
       target,
-      response: responseFacts(head),
+      response: this.#facts(head),
       isOver: this.#isOver(now),
       ring: this.#state.reader.ring,
       issuer: this.#state.table?.issuer ?? '',
@@ -108,6 +108,13 @@ export class ExchangeSession {
     }
     if (given.issued !== null) this.#countIssued(given.issued.until, given.issued.held, now)
     return given
+  }
+
+  /** A logout path that succeeds says the same as the application's signal. */
+  #facts(head: ResponseHead): ResponseFacts {
+    const facts = responseFacts(head)
+    const isLogout = head.status < 400 && this.#release.site.endsOn.has(this.#identity.path)
+    return isLogout ? { ...facts, signal: 'end' } : facts
   }
 
   /** The release by the table in force now, whose policy rules what is handed out; null when it serves no more. */

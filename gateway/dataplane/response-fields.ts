@@ -2,6 +2,7 @@
 // lines around the few that must go, so that usually one run covers nearly everything.
 import { fieldKindOf, responseFields, type ResponseField } from '../domain/headers.js'
 import type { ResponseFraming } from './downstream.js'
+import { matchesLowerCase } from './upstream/field-names.js'
 import type { ResponseHead } from './upstream/upstream.js'
 
 /** A set of field kinds, as one byte a kind. */
@@ -65,8 +66,22 @@ function nameOf(head: ResponseHead, field: number): string {
   return head.bytes.toString('latin1', head.lineStart[field] ?? 0, head.nameEnd[field] ?? 0).toLowerCase()
 }
 
+const keepAlive = Buffer.from('keep-alive', 'latin1')
+
+/** False without a Connection field, or with one that only says `keep-alive`: no string is made of it. */
+function mayNominate(head: ResponseHead): boolean {
+  for (let i = 0; i < head.fields; i++) {
+    if (head.fieldKind[i] !== connectionKind) continue
+    const start = head.valueStart[i] ?? 0
+    const isKeepAlive = (head.valueEnd[i] ?? 0) - start === keepAlive.length
+    if (!isKeepAlive || !matchesLowerCase(head.bytes, start, keepAlive)) return true
+  }
+  return false
+}
+
 /** RFC 9110 section 7.6.1. Null in the usual case: no Connection field, or a plain `close` or `keep-alive`. */
 function nominatedNames(head: ResponseHead): ReadonlySet<string> | null {
+  if (!mayNominate(head)) return null
   const value = fieldValues(head, connectionKind).toLowerCase()
   if (value === '' || value === 'keep-alive' || value === 'close') return null
   return new Set(value.split(',').map((name) => name.trim()))

@@ -32,7 +32,7 @@ export function fieldKindOf(name: ResponseField): number {
   return responseFields.indexOf(name) + 1
 }
 
-const hopByHopRequest: ReadonlySet<string> = new Set([
+const hopByHopRequest = [
   'connection',
   'keep-alive',
   'proxy-connection',
@@ -44,9 +44,17 @@ const hopByHopRequest: ReadonlySet<string> = new Set([
   'http2-settings',
   'expect',
   'content-length',
-])
+]
+
+/** By length: no two are compared that cannot be equal, and nothing is hashed for names that are new each request. */
+const hopByHopByLength: readonly (readonly string[])[] = Array.from({ length: 20 }, (_, length) =>
+  hopByHopRequest.filter((name) => name.length === length),
+)
 
 /** Fields of a request that are never copied upstream as they are: of one connection, or written anew. */
 export function isHopByHopRequest(name: string): boolean {
-  return hopByHopRequest.has(name)
+  const candidates = hopByHopByLength[name.length]
+  if (candidates === undefined) return false
+  for (let i = 0; i < candidates.length; i++) if (candidates[i] === name) return true
+  return false
 }

@@ -65,6 +65,8 @@ export interface SiteRoute {
   readonly name: SiteName
   readonly session: SessionPolicy
   readonly stateless: PathSet
+  /** Paths whose success ends the session: logouts. */
+  readonly endsOn: PathSet
   readonly rolloutId: string
   readonly spans: readonly TimeSpan[]
   readonly releases: readonly ReleaseRoute[]
@@ -147,6 +149,7 @@ class BuiltSite implements SiteRoute {
   readonly hosts: readonly string[]
   readonly session: SessionPolicy
   readonly stateless: PathSet
+  readonly endsOn: PathSet
   readonly rolloutId: string
   readonly spans: readonly TimeSpan[]
   readonly releases: readonly ReleaseRoute[]
@@ -159,6 +162,7 @@ class BuiltSite implements SiteRoute {
     this.hosts = spec.hosts
     this.session = spec.session
     this.stateless = new PathSet(spec.stateless)
+    this.endsOn = new PathSet(spec.session.endsOn.paths)
     this.rolloutId = spec.rolloutId
     this.spans = spans
     this.releases = spec.releases.map((release) => new BuiltRelease(this, release))

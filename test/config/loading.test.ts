@@ -149,8 +149,9 @@ t.test('a bad variable is told and left out, an unknown one only warned of', asy
   t.strictSame(bad({ AMARRE_WORKERS: '2' }, { 'gateway.yaml': 'workers: none' }).said, [
     'gateway.yaml:1:10: workers: found "none", allowed: "auto" or a whole number from 1 to 256',
   ])
-  t.strictSame(bad({ AMARRE_LISTEN_HTTP_ENGINE: 'node' }).said, [
-    'environment: AMARRE_LISTEN_HTTP_ENGINE: warning: accepted, but has no effect in this version',
+  const secure = '{ engine: uws, certificates: [{ cert: a, key: b }] }'
+  t.strictSame(bad({ AMARRE_LISTEN_HTTP_ENGINE: 'node', AMARRE_LISTEN_HTTPS: secure }).said, [
+    'environment: AMARRE_LISTEN_HTTPS: warning: accepted, but acts as "node" in this version',
   ])
 })
 
@@ -322,7 +323,7 @@ t.test('versions and sites that nobody declares are warned of', async (t) => {
 t.test('what is not built is accepted with a warning, the defaults without', async (t) => {
   const contents = {
     'gateway.yaml':
-      'listen: { http: { engine: node }, https: { certificates: [{ cert: a, key: b }] } }\nwebhooks: [{ url: "http://a/", secretFile: s }]',
+      'listen: { http: { engine: node }, https: { engine: uws, certificates: [{ cert: a, key: b }] } }\nwebhooks: [{ url: "http://a/", secretFile: s }]',
     [shopFile]:
       'session: { onReleaseGone: move, startsOn: signal }\nfreeze: true\nretain: { onOverflow: end }',
     [one]: `${targets}compatibleFrom: 0.9\ntakeOver: immediately\nactivate: { at: 2030-01-01T00:00:00Z }`,
@@ -333,13 +334,10 @@ t.test('what is not built is accepted with a warning, the defaults without', asy
   t.strictSame(
     loaded.problems.map(({ path, message }) => `${path} ${message}`),
     [
-      'listen.http.engine accepted, but has no effect in this version',
-      'listen.https accepted, but has no effect in this version',
+      'listen.https.engine accepted, but acts as "node" in this version',
       'takeOver accepted, but has no effect in this version',
-      'activate.at accepted, but has no effect in this version',
       'session.onReleaseGone accepted, but acts as "refuse" in this version',
       'session.startsOn accepted, but has no effect in this version',
-      'freeze accepted, but has no effect in this version',
       'retain.onOverflow accepted, but has no effect in this version',
     ],
   )

@@ -505,10 +505,7 @@ const combinations: readonly (readonly [FileReading<unknown>, readonly string[]]
   ],
   [
     site('windows: [{ from: "22:00", to: "22:00", zone: UTC }]'),
-    [
-      '1:32: windows[0].to: the same as "from" ("22:00"): the window never opens',
-      '1:1: windows: warning: accepted, but has no effect in this version',
-    ],
+    ['1:32: windows[0].to: the same as "from" ("22:00"): the window never opens'],
   ],
   [
     gateway('listen: { http: 0.0.0.0:9901 }'),
@@ -543,7 +540,7 @@ const combinations: readonly (readonly [FileReading<unknown>, readonly string[]]
       '3:56: activate.steps[1].share: found "10%", allowed: more than "10%"; shares must grow',
       '3:83: activate.abortOn: judges nothing; set "errorRate", "p95" or both',
       '2:13: rollbackTo: "2.4.0" itself excludes every stable release that "activate.steps" would give sessions back to; activate at once, or name an older version',
-      '3:13: activate.steps: warning: accepted, but has no effect in this version',
+      '3:13: activate.steps: warning: accepted, but acts as "manual" in this version',
     ],
   ],
   [

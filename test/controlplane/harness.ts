@@ -6,6 +6,7 @@ import { ControlPlane } from '../../gateway/controlplane/control-plane.js'
 import type { SavedEvent } from '../../gateway/controlplane/event-log.js'
 import { Journal } from '../../gateway/controlplane/ledger/journal.js'
 import { LedgerKeeper } from '../../gateway/controlplane/ledger-keeper.js'
+import type { SavedKeyRing } from '../../gateway/controlplane/key-ring.js'
 import { recover } from '../../gateway/controlplane/recovery.js'
 import {
   forgetCheckpoint,
@@ -19,9 +20,10 @@ import { Supervisor } from '../../gateway/controlplane/supervisor.js'
 import type { AdjustableClock } from '../../gateway/controlplane/time-keeper.js'
 import type { WorkerHandle, WorkerObserver } from '../../gateway/controlplane/worker-handle.js'
 import type { ReleaseVersion, SiteName } from '../../gateway/domain/ids.js'
-import { nullLog, type LifecycleStore } from '../../gateway/domain/ports.js'
+import { nullLog, type LifecycleStore, type SessionStore } from '../../gateway/domain/ports.js'
 import type { Release } from '../../gateway/domain/release.js'
 import type { ReleaseSpec, TableSpec } from '../../gateway/domain/routing-table.js'
+import { extendPromise } from '../../gateway/domain/session.js'
 import type { Verdict } from '../../gateway/domain/verdict.js'
 import type { Publication, ReleaseFigures, ToWorker, WorkerReport } from '../../gateway/plane-protocol.js'
 import { registrationPath, siteWords, type Words } from '../fixtures/config-place.js'
@@ -35,10 +37,10 @@ export const minute = 60_000
 export const hour = 60 * minute
 export const shop = 'shop' as SiteName
 
-/** Idle 8 minutes and a grain of one: a promise is 9 minutes. Targets are asked every 10 ms of real time. */
+/** Idle 8 minutes and a grain of one: a promise is 9 minutes. Targets are asked every 50 ms of real time. */
 export const promiseMs = 9 * minute
 const session = { idleTimeout: '8m', maxAge: '7d' }
-const health = { interval: '10ms', timeout: '1s', healthyAfter: 1, unhealthyAfter: 1 }
+const health = { interval: '50ms', timeout: '1s', healthyAfter: 1, unhealthyAfter: 1 }
 
 /** Figures of a release of which a worker saw nothing. */
 export function figuresOf(changes: Partial<ReleaseFigures> = {}): ReleaseFigures {
@@ -79,7 +81,13 @@ export class Machine {
   readonly files = new Map<string, string>()
   readonly documents = new Map<string, unknown>()
   readonly events: SavedEvent[] = []
-  sessions = new MemoryStore()
+  readonly sessions = new MemoryStore()
+  /** The key ring's file, and whether it can be written. */
+  ring: SavedKeyRing = {
+    version: 1,
+    keys: [{ id: 1, secret: Buffer.alloc(32, 1).toString('base64'), createdAt: 0, retired: null }],
+  }
+  isRingWritable = true
   /** Addresses of targets that do not answer. */
   readonly down = new Set<string>()
   /** Monotonic ms; the wall clock shows `epochMs` more. */
@@ -113,11 +121,19 @@ export class Machine {
     this.files.delete(registrationPath('shop', version))
   }
 
+  writeKeys(ring: SavedKeyRing): void {
+    if (!this.isRingWritable) throw new Error('no space left')
+    this.ring = ring
+  }
+
   load(before: LoadedConfig | null): LoadedConfig {
     const saved = readLifecycle(this.store(() => true))
     const files = [...this.files].map(([path, content]) => ({ path, content }))
     const directories = ['.', 'sites', 'sites/shop', 'sites/shop/releases']
-    return loadConfig({ files, directories, unreadable: [] }, (before ?? saved)?.lastGood ?? {}, {})
+    const config = loadConfig({ files, directories, unreadable: [] }, (before ?? saved)?.lastGood ?? {}, {})
+    const wrong = config.problems.find(({ severity }) => severity === 'error')
+    if (wrong !== undefined) throw new Error(`${wrong.file}: ${wrong.path}: ${wrong.message}`)
+    return config
   }
 
   store(isAlive: () => boolean): LifecycleStore {
@@ -130,6 +146,18 @@ export class Machine {
       events: () => [],
       flushed: async () => {},
       close: async () => {},
+    }
+  }
+
+  sessionStore(isAlive: () => boolean): SessionStore {
+    const { sessions } = this
+    return {
+      saveSessions: async (save) => {
+        if (isAlive()) await sessions.saveSessions(save)
+      },
+      savedSegments: () => sessions.savedSegments(),
+      savedBatches: () => sessions.savedBatches(),
+      forgetSessions: () => sessions.forgetSessions(),
     }
   }
 
@@ -172,9 +200,19 @@ export class FakeWorker implements WorkerHandle {
   /** Routes by that publication from now on. */
   take(publication: Publication): void {
     if (this.hasExited) return
+    this.#extend(publication)
     this.publication = publication
     const { generation } = publication.table
     this.observer.onMessage({ kind: 'acknowledged', generation })
+  }
+
+  /** As the data plane does: spans that are new to it lengthen what it has promised. */
+  #extend({ table }: Publication): void {
+    const latest = this.publication?.table.spans.at(-1)?.from ?? -Infinity
+    const spans = this.publication === null ? [] : table.spans.filter(({ from }) => from > latest)
+    for (const [index, figures] of this.figures) {
+      this.figures.set(index, { ...figures, birthsUntil: extendPromise(figures.birthsUntil, spans) })
+    }
   }
 
   #listen(): void {
@@ -251,19 +289,18 @@ export class Run {
       this.published.push(publication)
       publish(publication)
     }
-    const secret = Buffer.alloc(32, 1).toString('base64')
     return new ControlPlane(
       {
         clock,
         log: nullLog,
         store,
         ledger,
-        ledgerKeeper: new LedgerKeeper({ ledger, journal, store: machine.sessions }),
+        ledgerKeeper: new LedgerKeeper({ ledger, journal, store: machine.sessionStore(() => this.#isAlive) }),
         supervisor,
         probe: async (url) => ({ ok: !machine.down.has(url), detail: 'asked' }),
         keys: {
-          ring: { version: 1, keys: [{ id: 1, secret, createdAt: 0, retired: null }] },
-          write: async () => {},
+          ring: machine.ring,
+          write: async (ring) => machine.writeKeys(ring),
           randomSecret: () => Buffer.alloc(32, 2),
         },
         webhooks: [],
@@ -353,15 +390,13 @@ export class Run {
   }
 
   /** At once: nothing more is saved. */
-  async kill(): Promise<void> {
-    this.#isAlive = false
-    await this.settled()
-    await this.end()
+  kill(): Promise<void> {
+    return this.end()
   }
 
+  /** Whatever it is doing. */
   async end(): Promise<void> {
     this.#isAlive = false
-    this.machine.sessions = new MemoryStore(this.machine.sessions.history.at(-1))
     await this.plane.stop()
   }
 

@@ -31,7 +31,7 @@ import {
   type SavedLifecycle,
 } from '../../gateway/controlplane/saved-state.js'
 import { SessionLedger } from '../../gateway/controlplane/session-ledger.js'
-import { longestPromiseMs, SiteRegister, type Site } from '../../gateway/controlplane/site-register.js'
+import { longestPromiseMs, longestTokenMs, SiteRegister, type Site } from '../../gateway/controlplane/site-register.js'
 import { TimeKeeper } from '../../gateway/controlplane/time-keeper.js'
 import { Traffic } from '../../gateway/controlplane/traffic.js'
 import type { ReleaseIndex, ReleaseVersion, SiteName, TargetUrl } from '../../gateway/domain/ids.js'
@@ -45,6 +45,7 @@ import type { ModelRow } from '../ledger/model.js'
 
 const now = 1_800_000_000_000
 const minute = 60_000
+const hour = 60 * minute
 const shop = 'shop' as SiteName
 const one = 1 as ReleaseIndex
 
@@ -311,16 +312,25 @@ t.test(
     register.usePolicy(site, policyOf(16 * minute), now + 10)
     t.equal(longestPromiseMs(site, now), 90 * minute)
     t.equal(longestPromiseMs(site, now + 11), 18 * minute)
-    register.usePolicy(site, policyOf(16 * minute, 1e12), now + 20)
+    register.usePolicy(site, policyOf(16 * minute), now + 20)
     t.equal(site.superseded.length, 2, 'a change that leaves the promise alone is none')
-    register.usePolicy(site, policyOf(24 * minute), now + 90 * minute)
-    t.same(
-      site.superseded,
-      [{ promiseMs: 18 * minute, at: now + 90 * minute }],
-      'what has expired is dropped',
-    )
+    register.usePolicy(site, policyOf(16 * minute, 1e12), now + 30)
+    t.equal(longestTokenMs(site), 1e12, 'a held token can last for the maximum age')
+    register.usePolicy(site, policyOf(16 * minute, hour), now + 40)
+    t.equal(longestTokenMs(site), 1e12, 'and one from before the edit still does')
+    t.equal(longestPromiseMs(site, now + 21), 18 * minute)
   },
 )
+
+t.test('however often a policy is edited, the longest promise since any of its edits is known', async (t) => {
+  const register = new SiteRegister()
+  const site = register.addSite(policyOf(80 * minute), 'site.yaml')
+  for (let edit = 1; edit <= 200; edit++)
+    register.usePolicy(site, policyOf((8 + (edit % 2)) * minute), now + edit)
+  t.equal(longestPromiseMs(site, now), 90 * minute)
+  t.ok(site.superseded.length <= 50)
+  t.equal(longestPromiseMs(site, now + 201), 9 * minute)
+})
 
 t.test(
   'a loss is one phantom for every release that serves, honoured for the longest promise since',
@@ -534,9 +544,9 @@ t.test('a doubt lasts one whole promise from its cause', async (t) => {
   t.same(about(now + 10_000), [])
   doubts.clockJumped(now + 5)
   doubts.clockJumped(now)
-  doubts.foreignSeen('shop', now + 7)
-  doubts.foreignSeen('shop', now + 6)
-  doubts.foreignSeen('blog', now + 9_000)
+  t.equal(doubts.foreignSeen('shop', now + 7, 1000), true, 'it begins')
+  t.equal(doubts.foreignSeen('shop', now + 6, 1000), false)
+  t.equal(doubts.foreignSeen('blog', now + 9_000, 1000), true, 'another site')
   t.same(
     about(now + 10_004),
     [`clock-jump ${now + 10_005}`, `foreign-tokens ${now + 10_007}`],

@@ -41,10 +41,15 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   return body
 }
 
+/** Stopped before the store that they read is closed. */
+const running: Webhooks[] = []
+
 async function store(t: Test) {
   const directory = await mkdtemp(join(tmpdir(), 'amarre-webhooks-'))
   const opened = await openLmdbStore(directory)
   t.teardown(async () => {
+    for (const webhooks of running.splice(0)) webhooks.stop()
+    await opened.flushed()
     await opened.close()
     await rm(directory, { recursive: true })
   })
@@ -57,7 +62,7 @@ async function start(t: Test, targets: readonly WebhookTarget[], kept?: Awaited<
   const events = new EventLog(used, clock, nullLog)
   const webhooks = new Webhooks({ targets, post: httpPost, events, store: used, clock, log: nullLog })
   events.onKept = () => webhooks.wake()
-  t.teardown(() => webhooks.stop())
+  running.push(webhooks)
   return { events, webhooks, kept: used }
 }
 

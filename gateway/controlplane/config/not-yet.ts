@@ -26,6 +26,7 @@ const is = (word: unknown) => (written: unknown) => written === word
 
 const noEffect = 'accepted, but has no effect in this version'
 const actsAsNode = 'accepted, but acts as "node" in this version'
+const actsAsManual = 'accepted, but acts as "manual" in this version'
 const actsAsRefuse = 'accepted, but acts as "refuse" in this version'
 
 const notYet: readonly NotYet[] = [
@@ -40,7 +41,7 @@ const notYet: readonly NotYet[] = [
   { kind: 'site', path: 'pagePin.query', asksForIt: isSet },
   { kind: 'registration', path: 'takeOver', asksForIt: isOtherThan('never') },
   { kind: 'registration', path: 'requires', asksForIt: isFilled },
-  { kind: 'registration', path: 'activate.steps', asksForIt: isSet },
+  { kind: 'registration', path: 'activate.steps', asksForIt: isSet, sentence: actsAsManual },
   { kind: 'registration', path: 'onAbort', asksForIt: isOtherThan('keep') },
 ]
 

@@ -1,0 +1,232 @@
+// A control plane over stops, kills and jumps of the clock: what it says of a release and how long its tokens are
+// honoured never part, and no time is counted twice.
+import t from 'tap'
+import { heldUntil, honouredUntil, type Token } from '../../gateway/domain/session.js'
+import type { Owner } from '../fixtures/owner.js'
+import { hour, Machine, minute, promiseMs, type Run } from './harness.js'
+
+/** A token handed out at that instant, as far as time goes. */
+const tokenAt = (issuedAt: number): Token => ({ issuedAt, until: issuedAt + promiseMs }) as Token
+
+const honoured = (run: Run, token: Token): number => honouredUntil(token, run.table.spans)
+
+/** 1.0.0 drains behind 2.0.0, nothing is in doubt, and everything is saved. */
+async function draining(t: Owner): Promise<{ readonly machine: Machine; readonly run: Run }> {
+  const machine = new Machine(t)
+  machine.drop('1.0.0')
+  const run = await machine.boot()
+  machine.drop('2.0.0')
+  // Somebody is on it, so that it stays.
+  run.first.saw(run.release('1.0.0').index, { exchangesOpen: 1 })
+  await run.follow()
+  await run.pass(promiseMs + minute)
+  await run.beat()
+  return { machine, run }
+}
+
+/** A birth on 1.0.0 at this moment, reported. */
+async function bear(run: Run): Promise<Token> {
+  const token = tokenAt(run.clock.now())
+  const { index } = run.release('1.0.0')
+  run.first.saw(index, { birthsUntil: Math.max(run.first.figures.get(index)?.birthsUntil ?? 0, token.until) })
+  await run.pass(1)
+  return token
+}
+
+const birthsUntil = (run: Run): number | undefined =>
+  run.plane.evidence.save().find(({ index }) => index === run.release('1.0.0').index)?.birthsUntil
+
+t.test('starts that die before their first checkpoint add the time down only once', async (t) => {
+  const { machine, run } = await draining(t)
+  const token = await bear(run)
+  await run.beat()
+  await run.kill()
+  const killedAt = run.clock.now()
+  for (let start = 0; start < 3; start++) {
+    machine.monotonic += hour
+    await (await machine.boot({ listens: false })).kill()
+  }
+  machine.monotonic += hour
+  const last = await machine.boot()
+  t.equal(honoured(last, token), token.until + (last.clock.now() - killedAt))
+  t.equal(birthsUntil(last), honoured(last, token), 'the bound of the births is that of their tokens')
+  await last.pass(0)
+  const found = last.verdict('1.0.0')
+  const lastToken = tokenAt(last.clock.now() - 1)
+  t.equal(found.kind === 'blocked' && found.emptyBy, honoured(last, lastToken) + 1, 'and what may have been lost')
+})
+
+t.test('a jump of the clock and a kill before the next checkpoint are counted once', async (t) => {
+  const { machine, run } = await draining(t)
+  const token = await bear(run)
+  await run.beat()
+  machine.epochMs += hour
+  run.plane.beat()
+  t.equal(honoured(run, token), token.until + hour)
+  t.equal(birthsUntil(run), token.until + hour)
+  await run.kill()
+  const again = await machine.boot()
+  t.equal(honoured(again, token), token.until + hour)
+  t.equal(birthsUntil(again), token.until + hour)
+  await again.pass(minute)
+  await again.beat()
+  await again.stop()
+  machine.monotonic += minute
+  const third = await machine.boot()
+  t.equal(honoured(third, token), token.until + hour + minute)
+  t.equal(birthsUntil(third), honoured(third, token), 'kept with the promises')
+})
+
+t.test('a clock that goes ahead and back: no token is honoured longer than the evidence says', async (t) => {
+  const { machine, run } = await draining(t)
+  const tokens = [await bear(run)]
+  const jump = async (ms: number): Promise<void> => {
+    await run.pass(minute)
+    machine.epochMs += ms
+    await run.beat()
+    tokens.push(await bear(run))
+    for (const token of tokens) {
+      t.ok(honoured(run, token) <= (birthsUntil(run) ?? 0), `${ms} ms, issued at ${token.issuedAt}`)
+    }
+  }
+  await jump(hour)
+  await jump(-hour)
+  const between = tokens[1]
+  t.equal(between && honoured(run, between), between?.until, 'the hour came before it')
+  await jump(2 * hour)
+  await jump(-minute)
+  await run.beat()
+  await run.stop()
+  machine.monotonic += minute
+  const again = await machine.boot()
+  for (const token of tokens) t.ok(honoured(again, token) <= (birthsUntil(again) ?? 0), 'nor after a restart')
+})
+
+t.test('a state that was lost is in doubt for as long as tokens from before are honoured', async (t) => {
+  const machine = new Machine(t)
+  machine.drop('1.0.0')
+  machine.drop('2.0.0')
+  const run = await machine.boot()
+  const before = tokenAt(run.clock.now() - 1)
+  await run.probed('both serve', () => run.states.join() === '1.0.0 draining,2.0.0 active')
+  await run.pass(minute)
+  t.equal(run.verdictWords('1.0.0'), 'unknown state-lost')
+  await run.stop()
+  machine.monotonic += hour
+  const again = await machine.boot()
+  await again.pass(0)
+  t.equal(honoured(again, before), before.until + hour)
+  await again.pass(before.until + hour - again.clock.now())
+  t.equal(again.verdictWords('1.0.0'), 'unknown state-lost', 'as the last of them ends')
+  await again.pass(1)
+  t.equal(again.verdictWords('1.0.0'), 'retirable')
+})
+
+t.test('the file of the active release is deleted while the gateway is down: the former one accepts births', async (t) => {
+  const { machine, run } = await draining(t)
+  await run.stop()
+  machine.withdraw('2.0.0')
+  const again = await machine.boot()
+  t.same(again.states, ['1.0.0 active', '2.0.0 draining withdrawn'])
+  t.match(again.served('1.0.0'), { share: 1 })
+})
+
+t.test('and when it becomes healthy only later, it accepts them then', async (t) => {
+  const { machine, run } = await draining(t)
+  machine.down.add('http://1.0.0:1')
+  const { index, registration } = run.release('1.0.0')
+  const [target] = registration.targets
+  if (target === undefined) throw new Error('no target')
+  await run.probed('it is ill', () => run.plane.prober.healthOf(index, target)?.state === 'unhealthy')
+  machine.withdraw('2.0.0')
+  await run.follow()
+  t.same(run.states, ['1.0.0 draining', '2.0.0 draining withdrawn'])
+  machine.down.clear()
+  await run.probed('it accepts births', () => run.release('1.0.0').state.name === 'active')
+  t.match(run.served('1.0.0'), { share: 1 })
+})
+
+t.test('tokens of another gateway are an event when they begin to come, and not while they do', async (t) => {
+  const { machine, run } = await draining(t)
+  const told = () => machine.events.filter(({ type }) => type === 'foreign-tokens').length
+  const seen = (current: Run, ms: number) =>
+    current.pass(ms, { foreignSeen: [['shop', current.clock.now() + ms]] })
+  await seen(run, 1000)
+  t.equal(told(), 1)
+  for (let i = 0; i < 5; i++) await seen(run, 5 * minute)
+  t.equal(told(), 1)
+  await run.beat()
+  await run.stop()
+  const again = await machine.boot()
+  await seen(again, 1000)
+  t.equal(told(), 1, 'nor after a restart')
+  await again.pass(promiseMs)
+  await again.pass(minute)
+  await seen(again, 0)
+  t.equal(told(), 2, 'when none came for one promise they begin anew')
+})
+
+t.test('boots whose clocks differ by a few milliseconds are no clock jump', async (t) => {
+  for (const bootMs of [-40, -3, 3, 40]) {
+    const { machine, run } = await draining(t)
+    await run.stop()
+    const again = await machine.boot({ bootMs })
+    await again.pass(1000)
+    await again.beat()
+    t.equal(again.verdictWords('1.0.0'), 'retirable', `${bootMs} ms`)
+    t.notOk(again.eventTypes().includes('clock-jump'))
+    t.equal(again.table.futureToleranceMs, 5 * minute)
+    await again.stop()
+  }
+})
+
+t.test('a key lives as long as the tokens of the oldest policy that it may have signed', async (t) => {
+  const machine = new Machine(t)
+  machine.drop('1.0.0')
+  const run = await machine.boot()
+  machine.site({ session: { maxAge: '1d' } })
+  await run.follow()
+  await run.plane.keyKeeper.rotate('test')
+  const held = heldUntil({ maxAgeMs: 7 * 24 * hour } as Parameters<typeof heldUntil>[0], run.clock.now())
+  t.match(machine.ring.keys, [{ id: 1, retired: { verifiesUntil: held } }, { id: 2, retired: null }])
+  await run.beat()
+  await run.stop()
+  t.equal(machine.ring.keys.length, 2)
+  machine.monotonic += 8 * 24 * hour
+  const again = await machine.boot()
+  await again.beat()
+  t.equal(machine.ring.keys.length, 2, 'time down counts for it too: held tokens were lengthened by it')
+})
+
+t.test('a key ring that cannot be written ends nothing, and is tried again', async (t) => {
+  const machine = new Machine(t)
+  machine.drop('1.0.0')
+  const run = await machine.boot()
+  machine.isRingWritable = false
+  await t.rejects(run.plane.keyKeeper.rotate('test'), /no space left/, 'who orders it is told')
+  machine.isRingWritable = true
+  run.first.isPrompt = false
+  const rotated = run.plane.keyKeeper.rotate('test')
+  await run.settled()
+  t.same(run.published.at(-1)?.keys.keys.map(({ id }) => id), [1, 2])
+  machine.isRingWritable = false
+  run.first.take(run.published.at(-1)!)
+  await run.beat()
+  t.equal(run.published.at(-1)?.keys.signsWith, 1, 'not on disk, so nobody signs with it')
+  machine.isRingWritable = true
+  await run.beat()
+  t.equal(run.published.at(-1)?.keys.signsWith, 1, 'not at once')
+  await run.pass(minute)
+  await run.beat()
+  t.equal(run.published.at(-1)?.keys.signsWith, 2, 'a minute later')
+  t.same(await rotated, { keyId: 2 })
+  run.first.isPrompt = true
+  machine.isRingWritable = false
+  await run.pass(8 * 24 * hour)
+  await run.beat()
+  t.equal(machine.ring.keys.length, 2)
+  machine.isRingWritable = true
+  await run.pass(minute)
+  await run.beat()
+  t.equal(machine.ring.keys.length, 1, 'dropped when it can be')
+})
