@@ -327,8 +327,9 @@ export class ControlPlane implements SupervisorEvents {
   /** Stops the beat and keeps everything; the workers have left before. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
-    this.prober.stop()
     this.controller.retirement.judge()
+    // After the last verdicts: what they change is probed anew.
+    this.prober.stop()
     this.events.add('stopped', 'the gateway was told to stop')
     await this.#state.checkpoint(true)
     this.webhooks.stop()

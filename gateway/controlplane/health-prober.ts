@@ -19,8 +19,8 @@ export interface ProbePlan {
   readonly policy: HealthPolicy
   /** The release is being checked: probes follow each other quickly. */
   readonly isChecking: boolean
-  /** It served before a restart: its targets are used until a probe says otherwise. */
-  readonly isAssumed: boolean
+  /** Those of the targets that served before a restart: they are used until a probe says otherwise. */
+  readonly assumed: readonly TargetUrl[]
 }
 
 /** While a release is checked its probes follow each other at this distance. */
@@ -74,7 +74,8 @@ export class HealthProber {
   #plan(key: string, url: TargetUrl, plan: ProbePlan): void {
     const known = this.#probed.get(key)
     if (known === undefined) {
-      const probed: Probed = { plan, health: newHealth(plan.isAssumed ? 'assumed' : 'unproven'), timer: null }
+      const health = newHealth(plan.assumed.includes(url) ? 'assumed' : 'unproven')
+      const probed: Probed = { plan, health, timer: null }
       this.#probed.set(key, probed)
       void this.#ask(key, url, probed)
       return

@@ -2,7 +2,7 @@
 // let it accept births once every worker serves it, drain what came before, retire what is provably empty.
 import type { ReleaseIndex, TargetUrl } from '../domain/ids.js'
 import type { Clock } from '../domain/ports.js'
-import { serves, transition, type Release, type ReleaseEvent } from '../domain/release.js'
+import { servedTargets, serves, transition, type Release, type ReleaseEvent } from '../domain/release.js'
 import type { Registration } from '../domain/registration.js'
 import { boarding } from '../domain/schedule.js'
 import type { TimeSpan } from '../domain/session.js'
@@ -49,8 +49,8 @@ export interface ControllerParts {
 
 export class ReleaseController {
   readonly #parts: ControllerParts
-  /** Releases that served when the gateway stopped: used at once, health is learnt meanwhile. */
-  readonly #assumed = new Set<ReleaseIndex>()
+  /** Targets that served when the gateway stopped: used at once, health is learnt meanwhile. */
+  readonly #assumed = new Map<ReleaseIndex, readonly TargetUrl[]>()
   /** Verdicts, and the way out of service. */
   readonly retirement: ReleaseRetirement
   readonly orders: OperatorOrders
@@ -85,7 +85,7 @@ export class ReleaseController {
     for (const site of parts.register.sites) {
       for (const release of site.releases.values()) {
         const hadPassed = serves(release) && !['registered', 'checking'].includes(release.state.name)
-        if (hadPassed) this.#assumed.add(release.index)
+        if (hadPassed) this.#assumed.set(release.index, servedTargets(release))
       }
     }
   }
@@ -221,7 +221,11 @@ export class ReleaseController {
   /** After a restart what served counts as healthy until its probes say otherwise. */
   #isUsableTarget(release: Release, url: TargetUrl): boolean {
     const health = this.#parts.prober.healthOf(release.index, url)
-    return health === null ? this.#assumed.has(release.index) : isUsable(health)
+    return health === null ? this.#assumedOf(release).includes(url) : isUsable(health)
+  }
+
+  #assumedOf(release: Release): readonly TargetUrl[] {
+    return this.#assumed.get(release.index) ?? []
   }
 
   #isProven(release: Release, url: TargetUrl): boolean {
@@ -238,7 +242,7 @@ export class ReleaseController {
           targets: release.registration.targets,
           policy: site.policy.health,
           isChecking: release.state.name === 'checking',
-          isAssumed: this.#assumed.has(release.index),
+          assumed: this.#assumedOf(release),
         })
       }
     }

@@ -65,6 +65,11 @@ export function serves(release: Release): boolean {
   return release.state.name !== 'retired' && release.state.name !== 'rejected'
 }
 
+/** The targets that have served so far: those of the registration before, until one of the present has proved itself. */
+export function servedTargets(release: Release): readonly TargetUrl[] {
+  return release.formerTargets.length > 0 ? release.formerTargets : release.registration.targets
+}
+
 export function acceptsBirths(release: Release): boolean {
   return release.state.name === 'active'
 }
@@ -159,6 +164,6 @@ function hadBoarded(release: Release): boolean {
 
 /** Where every target is another one, the former ones serve until a new one has proved itself. */
 function replacedTargets(release: Release, registration: Registration): readonly TargetUrl[] {
-  const known = [...release.registration.targets, ...release.formerTargets]
-  return registration.targets.some((target) => known.includes(target)) ? [] : known
+  const served = servedTargets(release)
+  return registration.targets.some((target) => served.includes(target)) ? [] : served
 }

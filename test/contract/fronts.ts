@@ -50,7 +50,7 @@ export class Scripted implements DownstreamEvents {
   }
 
   onBody(chunk: Buffer, isLast: boolean): void {
-    this.chunks.push(chunk)
+    this.chunks.push(Buffer.from(chunk))
     this.received += chunk.length
     if (isLast) this.ends++
     if (isLast) this.#whenWhole(Buffer.concat(this.chunks))

@@ -397,6 +397,7 @@ export class Run {
   /** Whatever it is doing. */
   async end(): Promise<void> {
     this.#isAlive = false
+    for (const worker of this.workers) worker.hasExited = true
     await this.plane.stop()
   }
 

@@ -797,7 +797,7 @@ const planOf = (changes: Partial<ProbePlan> = {}): ProbePlan => ({
   targets: [url],
   policy: health,
   isChecking: false,
-  isAssumed: false,
+  assumed: [],
   ...changes,
 })
 
@@ -824,11 +824,11 @@ t.test(
   async (t) => {
     const { prober, changes, next } = proberOf()
     t.teardown(() => prober.stop())
-    prober.follow([planOf({ isAssumed: true })])
+    prober.follow([planOf({ assumed: [url] })])
     t.equal(prober.healthOf(one, url)?.state, 'assumed')
     ;(await next()).answer(false)
     const second = await next()
-    prober.follow([planOf({ isAssumed: true, policy: { ...health, unhealthyAfter: 1 } })])
+    prober.follow([planOf({ assumed: [url], policy: { ...health, unhealthyAfter: 1 } })])
     t.equal(prober.healthOf(one, url)?.state, 'assumed')
     second.answer(false)
     await next()

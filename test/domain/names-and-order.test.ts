@@ -319,6 +319,30 @@ t.test(
   },
 )
 
+t.test(
+  'onTargetGone: other: parallel requests of one session agree on one target, and stay when others come and go',
+  async (t) => {
+    const targets = [1, 2, 3, 4].map((tag) => target(tag))
+    const served = new Map<number, number>()
+    for (let session = 0; session < 400; session++) {
+      const token = { ...tokenFor(9), id: session.toString(16).padStart(16, '0') } as Token
+      const chosen = (among: TargetRoute[], point: number): number =>
+        sessionTarget(releaseOf(among), token, { loadOf: (each) => each.tag * point, random: () => point })?.tag ?? 0
+      const [first = 0, ...others] = [0, 0.3, 0.6, 0.99].map((point) => chosen(targets, point))
+      t.same(others, [first, first, first])
+      served.set(first, (served.get(first) ?? 0) + 1)
+      for (const gone of targets) {
+        const rest = targets.filter((each) => each !== gone && each.tag !== first)
+        const own = targets.filter((each) => each.tag === first)
+        if (gone.tag !== first) t.equal(chosen([...rest, ...own], 0.5), first, 'in whatever order they stand')
+      }
+      const withNewcomer = chosen([target(5), ...targets], 0.5)
+      t.ok(withNewcomer === first || withNewcomer === 5, 'only to a newcomer, and only before it has a token')
+    }
+    t.ok([...served.values()].every((count) => count > 50) && served.size === 4, 'each gets its share')
+  },
+)
+
 t.test('another attempt goes to another usable target of the release, or there is none', async (t) => {
   const [one, two, sick] = [target(1), target(2), target(3, false)]
   const another = (targets: TargetRoute[], failed: TargetRoute) =>

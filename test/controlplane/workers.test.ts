@@ -1,0 +1,115 @@
+// Workers as the control plane knows them: which of them count as listening, what is lost with one, and what a response
+// says whose head comes after another publication.
+import t from 'tap'
+import { Activity } from '../../gateway/dataplane/activity.js'
+import { TokenReader } from '../../gateway/dataplane/affinity-token.js'
+import { ExchangeSession } from '../../gateway/dataplane/exchange-session.js'
+import type { RequestIdentity } from '../../gateway/dataplane/request-identity.js'
+import { Tombstones } from '../../gateway/dataplane/tombstones.js'
+import { FieldNames } from '../../gateway/dataplane/upstream/field-names.js'
+import { ParsedHead } from '../../gateway/dataplane/upstream/response-head.js'
+import type { WorkerState } from '../../gateway/dataplane/worker-state.js'
+import { responseFields } from '../../gateway/domain/headers.js'
+import { buildRoutingTable } from '../../gateway/domain/routing-table.js'
+import type { Owner } from '../fixtures/owner.js'
+import { Machine, minute, promiseMs, shop, type Run } from './harness.js'
+
+const statesOf = (run: Run): string[] => run.plane.parts.supervisor.workers.map(({ state }) => state)
+
+const phantomsIn = (run: Run): number => run.plane.evidence.save().reduce((sum, each) => sum + each.phantoms.length, 0)
+
+async function begun(t: Owner): Promise<{ readonly machine: Machine; readonly run: Run }> {
+  const machine = new Machine(t)
+  machine.drop('1.0.0')
+  const run = await machine.boot()
+  await run.pass(minute)
+  return { machine, run }
+}
+
+t.test('a worker that cannot listen is not counted as listening, and is replaced', async (t) => {
+  const machine = new Machine(t)
+  machine.drop('1.0.0')
+  const run = await machine.boot({ listens: false })
+  run.first.cannotListen = true
+  const seen: string[][] = []
+  const { send } = run.first
+  run.first.send = (message) => {
+    send.call(run.first, message)
+    if (message.kind === 'listen') queueMicrotask(() => seen.push(statesOf(run)))
+  }
+  await run.settled()
+  await run.listen()
+  t.equal(run.first.hasExited, true)
+  t.notOk(seen.flat().includes('listening'))
+  t.notSame(run.plane.readiness.waitingFor(), [])
+  await run.probed('another one listens', () => statesOf(run).join() === 'listening')
+  t.equal(run.workers.length, 2)
+  t.same(run.plane.readiness.waitingFor(), [])
+})
+
+t.test('a worker that exits with 0 and without its last report is lost, whether told to leave or not', async (t) => {
+  const { run } = await begun(t)
+  run.first.exit('exit code 0')
+  t.equal(phantomsIn(run), 1)
+  t.equal(run.plane.parts.supervisor.lost, 1)
+
+  const { run: told } = await begun(t)
+  const left = told.plane.parts.supervisor.leave(1000)
+  told.first.report(told.machine.monotonic)
+  told.first.exit('exit code 0')
+  await left
+  t.equal(phantomsIn(told), 1, 'what it had still open is not known')
+  t.ok(told.eventTypes().includes('worker-lost'))
+})
+
+t.test('a worker that leaves in order is not lost', async (t) => {
+  const { run } = await begun(t)
+  const left = run.plane.parts.supervisor.leave(1000)
+  run.first.report(run.machine.monotonic, { isLast: true })
+  run.first.exit('exit code 0')
+  await left
+  t.equal(phantomsIn(run), 0)
+  t.equal(run.plane.parts.supervisor.lost, 0)
+  t.notOk(run.eventTypes().includes('worker-lost'))
+})
+
+function plainHead(): ParsedHead {
+  const head = new ParsedHead(new FieldNames(responseFields))
+  const bytes = Buffer.from('HTTP/1.1 200 OK\r\n\r\n', 'latin1')
+  if (head.parse(bytes, 0, bytes.length, false) !== bytes.length) throw new Error(head.fault)
+  return head
+}
+
+t.test('a response whose head comes after a policy edit hands out by the table in force then', async (t) => {
+  const { machine, run } = await begun(t)
+  const state = {
+    table: buildRoutingTable(run.table),
+    activity: new Activity(),
+    tombstones: new Tombstones(),
+    reader: new TokenReader(run.first.publication?.keys ?? { keys: [], signsWith: 0 }),
+    clock: run.clock,
+    endSession: () => {},
+  }
+  const release = state.table.siteNamed(shop)?.releases[0]
+  const [target] = release?.targets ?? []
+  if (release === undefined || target === undefined) throw new Error('no release')
+  const identity = { method: 'GET', isSecure: false, isHeaderClient: false, token: null, verified: null, header: () => '' }
+  const board = () =>
+    new ExchangeSession(
+      state as unknown as WorkerState,
+      identity as unknown as RequestIdentity,
+      { kind: 'board', release, because: 'new' },
+      run.clock.now(),
+    )
+  const [before, after, late] = [board(), board(), board()]
+  const now = run.clock.now()
+  t.equal(before.handOut(plainHead(), target, now).issued?.until, now + promiseMs)
+  machine.site({ session: { idleTimeout: '80m', cookie: 'other' } })
+  await run.follow()
+  state.table = buildRoutingTable(run.table)
+  const given = after.handOut(plainHead(), target, now)
+  t.equal(given.issued?.until, now + 90 * minute)
+  t.match(given.lines, /^Set-Cookie: other=/i)
+  state.table = buildRoutingTable({ ...run.table, sites: [] })
+  t.equal(late.handOut(plainHead(), target, now).issued, null, 'nothing for a release that serves no more')
+})
