@@ -33,7 +33,6 @@ export class ReleaseRetirement {
   readonly #parts: ReleaseRetirementParts
   /** Releases that no worker is to serve any more, not retired yet: since which generation, and by whose word. */
   readonly #leaving = new Map<ReleaseIndex, { readonly generation: number; readonly by: string }>()
-  readonly #verdicts = new Map<ReleaseIndex, Verdict>()
 
   constructor(parts: ReleaseRetirementParts) {
     this.#parts = parts
@@ -48,8 +47,9 @@ export class ReleaseRetirement {
     for (const site of register.sites) this.#judgeSite(site)
   }
 
+  /** By the evidence of this moment, so that it fits the figures that are read with it. */
   verdictOf(release: Release): Verdict {
-    return this.#verdicts.get(release.index) ?? this.#judgeRelease(release)
+    return this.#judgeRelease(release)
   }
 
   /** A release that is not retirable any more is served again, or never was to leave. */
@@ -62,7 +62,6 @@ export class ReleaseRetirement {
   }
 
   forget(index: ReleaseIndex): void {
-    this.#verdicts.delete(index)
     this.#leaving.delete(index)
   }
 
@@ -70,7 +69,6 @@ export class ReleaseRetirement {
     for (const release of [...site.releases.values()]) {
       if (!serves(release)) continue
       const found = this.#judgeRelease(release)
-      this.#verdicts.set(release.index, found)
       if (isOnItsWayOut(release)) this.#followVerdict(site, release, found)
     }
     this.#retireDue(site)

@@ -8,12 +8,7 @@ import { Journal } from '../../gateway/controlplane/ledger/journal.js'
 import { LedgerKeeper } from '../../gateway/controlplane/ledger-keeper.js'
 import type { SavedKeyRing } from '../../gateway/controlplane/key-ring.js'
 import { recover } from '../../gateway/controlplane/recovery.js'
-import {
-  forgetCheckpoint,
-  readCheckpoint,
-  readLifecycle,
-  reopenCheckpoint,
-} from '../../gateway/controlplane/saved-state.js'
+import { readCheckpoint, readLifecycle, reopenCheckpoint } from '../../gateway/controlplane/saved-state.js'
 import { SessionLedger } from '../../gateway/controlplane/session-ledger.js'
 import type { Site } from '../../gateway/controlplane/site-register.js'
 import { Supervisor } from '../../gateway/controlplane/supervisor.js'
@@ -31,7 +26,6 @@ import type { Owner } from '../fixtures/owner.js'
 import { until } from '../fixtures/until.js'
 import { batchOf } from '../ledger/batches.js'
 import { MemoryStore } from '../ledger/memory-store.js'
-import type { ModelRow } from '../ledger/model.js'
 
 export const minute = 60_000
 export const hour = 60 * minute
@@ -268,7 +262,13 @@ export class Run {
     const journal = new Journal()
     const ledger = new SessionLedger({ maxSessions: 1000, segments: 1, journal })
     const [lifecycle, checkpoint] = [readLifecycle(store), readCheckpoint(store)]
-    const recovery = recover({ lifecycle, checkpoint, hasLedger: true, freshIssuer: 'a'.repeat(16), now: clock.now() })
+    const recovery = recover({
+      lifecycle,
+      checkpoint,
+      hasLedger: true,
+      freshIssuer: 'a'.repeat(16),
+      now: clock.now(),
+    })
     const supervisor: Supervisor = new Supervisor({
       fork: (observer) => this.#fork(observer),
       count: workers,
@@ -370,11 +370,6 @@ export class Run {
     await this.settled()
   }
 
-  touched(...rows: readonly Partial<ModelRow>[]): WorkerReport['touched'] {
-    const now = this.clock.now()
-    return batchOf(rows.map((row) => ({ high: 1, low: 1, release: 0, bornAt: now, until: now + promiseMs, ...row })))
-  }
-
   // -- its end ------------------------------------------------------------------------------------------------------------
 
   /** In order: the workers have left, everything is known and saved. */
@@ -439,10 +434,14 @@ export class Run {
     return found.kind
   }
 
-  get table(): TableSpec {
+  get latest(): Publication {
     const last = this.published.at(-1)
     if (last === undefined) throw new Error('nothing has been published')
-    return last.table
+    return last
+  }
+
+  get table(): TableSpec {
+    return this.latest.table
   }
 
   /** The release as it is published; null when it is not. */

@@ -1,20 +1,7 @@
-// The pure parts of the control plane, with time as an argument: keys over time, what a start makes of the saved
-// state, figures of workers that come and go, publications, doubts and the evidence for a verdict.
-import fc from 'fast-check'
+// The pure parts of the control plane, with time as an argument: what a start makes of the saved state, sites,
+// publications, doubts and jumps of the clock.
 import t from 'tap'
 import { Doubts } from '../../gateway/controlplane/doubts.js'
-import { EvidenceBook } from '../../gateway/controlplane/evidence-book.js'
-import { HealthProber, type Probe, type ProbePlan } from '../../gateway/controlplane/health-prober.js'
-import {
-  KeyRingError,
-  parseKeyRing,
-  signingKeyId,
-  withNewestSigning,
-  withNewKey,
-  withoutExpired,
-  type SavedKeyRing,
-} from '../../gateway/controlplane/key-ring.js'
-import { ProvisionalWindow } from '../../gateway/controlplane/provisional-window.js'
 import { Publisher } from '../../gateway/controlplane/publisher.js'
 import {
   lossAfter,
@@ -30,18 +17,19 @@ import {
   type SavedCheckpoint,
   type SavedLifecycle,
 } from '../../gateway/controlplane/saved-state.js'
-import { SessionLedger } from '../../gateway/controlplane/session-ledger.js'
-import { longestPromiseMs, longestTokenMs, SiteRegister, type Site } from '../../gateway/controlplane/site-register.js'
+import {
+  longestPromiseMs,
+  longestTokenMs,
+  SiteRegister,
+  type Site,
+} from '../../gateway/controlplane/site-register.js'
 import { TimeKeeper } from '../../gateway/controlplane/time-keeper.js'
-import { Traffic } from '../../gateway/controlplane/traffic.js'
-import type { ReleaseIndex, ReleaseVersion, SiteName, TargetUrl } from '../../gateway/domain/ids.js'
+import type { ReleaseIndex, ReleaseVersion, SiteName } from '../../gateway/domain/ids.js'
 import type { LifecycleStore } from '../../gateway/domain/ports.js'
 import type { Registration } from '../../gateway/domain/registration.js'
 import type { SiteSpec } from '../../gateway/domain/routing-table.js'
-import type { HealthPolicy, SitePolicy } from '../../gateway/domain/site-policy.js'
-import type { Publication, ReleaseFigures, WorkerReport } from '../../gateway/plane-protocol.js'
-import { batchOf } from '../ledger/batches.js'
-import type { ModelRow } from '../ledger/model.js'
+import type { SitePolicy } from '../../gateway/domain/site-policy.js'
+import type { Publication } from '../../gateway/plane-protocol.js'
 
 const now = 1_800_000_000_000
 const minute = 60_000
@@ -49,96 +37,7 @@ const hour = 60 * minute
 const shop = 'shop' as SiteName
 const one = 1 as ReleaseIndex
 
-// -- keys -----------------------------------------------------------------------------------------------------------------
-
-const secret = Buffer.alloc(32, 1)
-const ringOf = (...keys: SavedKeyRing['keys']): SavedKeyRing => ({ version: 1, keys })
-const keyOf = (id: number, retired: SavedKeyRing['keys'][number]['retired'] = null) => ({
-  id,
-  secret: secret.toString('base64'),
-  createdAt: now,
-  retired,
-})
-
-t.test(
-  'a rotation has two steps: the new key verifies, then it signs and the former only verifies',
-  async (t) => {
-    const before = ringOf(keyOf(1))
-    const known = withNewKey(before, Buffer.alloc(32, 2), now)
-    t.match(known.keys, [
-      { id: 1, retired: null },
-      { id: 2, createdAt: now, retired: null },
-    ])
-    t.equal(signingKeyId(known), 1, 'nobody signs with what a worker may not know yet')
-    const signing = withNewestSigning(known, 5000, now + 1)
-    t.equal(signingKeyId(signing), 2)
-    t.match(signing.keys, [
-      { id: 1, retired: { verifiesUntil: now + 5001 } },
-      { id: 2, retired: null },
-    ])
-    const again = withNewestSigning(withNewKey(signing, Buffer.alloc(32, 3), now + 9), 5000, now + 9)
-    t.match(
-      again.keys.map((key) => key.retired?.verifiesUntil),
-      [now + 5001, now + 5009, undefined],
-      'a retired key keeps its end',
-    )
-    t.match(withNewestSigning(known, Infinity, now).keys, [{ retired: { verifiesUntil: null } }, {}])
-  },
-)
-
-t.test(
-  'a key goes when the last token that it signed can have expired, and never while tokens have no end',
-  async (t) => {
-    const ring = ringOf(keyOf(1, { verifiesUntil: now }), keyOf(2, { verifiesUntil: null }), keyOf(3))
-    t.equal(withoutExpired(ring, now - 1), ring, 'the same object: nothing changed')
-    t.same(
-      withoutExpired(ring, now).keys.map((key) => key.id),
-      [2, 3],
-    )
-  },
-)
-
-function thrownBy(call: () => unknown): unknown {
-  try {
-    return call()
-  } catch (error) {
-    return error
-  }
-}
-
-t.test('a key ring that cannot be right is refused, naming what is wrong', async (t) => {
-  const text = (keys: unknown, version: unknown = 1) => JSON.stringify({ version, keys })
-  const cases: [text: string, wrong: RegExp][] = [
-    ['{', /not valid JSON/],
-    ['null', /a key ring is/],
-    ['{}', /a key ring is/],
-    [text('x'), /a key ring is/],
-    [text([keyOf(1)], 2), /version 1/],
-    [text([]), /no key of the ring may sign/],
-    [text([keyOf(1, { verifiesUntil: 5 })]), /no key of the ring may sign/],
-    [text([keyOf(1), keyOf(1)]), /two keys have one id/],
-    [text([null]), /keys\[0\]\.id/],
-    [text([keyOf(0)]), /keys\[0\]\.id/],
-    [text([keyOf(1), keyOf(2 ** 32)]), /keys\[1\]\.id/],
-    [text([keyOf(1.5)]), /keys\[0\]\.id/],
-    [text([{ ...keyOf(1), secret: 'c2hvcnQ=' }]), /keys\[0\]\.secret/],
-    [text([{ ...keyOf(1), secret: 5 }]), /keys\[0\]\.secret/],
-    [text([keyOf(1), { ...keyOf(2), retired: 'soon' }]), /keys\[1\]\.retired/],
-    [text([keyOf(1), { ...keyOf(2), retired: {} }]), /keys\[1\]\.retired/],
-    [text([keyOf(1), { ...keyOf(2), retired: { verifiesUntil: '2030' } }]), /keys\[1\]\.retired/],
-  ]
-  for (const [bad, wrong] of cases) {
-    t.throws(() => parseKeyRing(bad), wrong, bad)
-    t.ok(thrownBy(() => parseKeyRing(bad)) instanceof KeyRingError)
-  }
-  const ring = ringOf(keyOf(1, { verifiesUntil: 5 }), keyOf(2, { verifiesUntil: null }), keyOf(3))
-  t.same(parseKeyRing(JSON.stringify(ring)), ring)
-  t.match(parseKeyRing(text([{ id: 1, secret: secret.toString('base64') }])).keys, [
-    { createdAt: 0, retired: null },
-  ])
-})
-
-// -- a start ----------------------------------------------------------------------------------------------------------------
+// -- a start ---------------------------------------------------------------------------------------------------------
 
 function policyOf(idleTimeoutMs: number, maxAgeMs = 604_800_000): SitePolicy {
   return {
@@ -260,7 +159,7 @@ t.test('a gateway that is killed before its first checkpoint did not stop cleanl
   t.same(readCheckpoint(store), checkpointOf({ isClean: false }))
 })
 
-// -- sites ------------------------------------------------------------------------------------------------------------------
+// -- sites -----------------------------------------------------------------------------------------------------------
 
 const registrationOf = (version: string) =>
   ({ site: shop, version, hash: version, targets: [] }) as unknown as Registration
@@ -347,127 +246,7 @@ t.test(
   },
 )
 
-// -- figures ----------------------------------------------------------------------------------------------------------------
-
-function figuresOf(changes: Partial<ReleaseFigures> = {}): ReleaseFigures {
-  return {
-    index: 1,
-    births: 0,
-    birthsUntil: 0,
-    lastTouchAt: 0,
-    exchangesOpen: 0,
-    socketsOpen: 0,
-    requests: [],
-    durations: [],
-    durationSumMs: 0,
-    upstreamErrors: [],
-    ...changes,
-  }
-}
-
-function reportOf(changes: Partial<WorkerReport> = {}): WorkerReport {
-  return {
-    generation: 1,
-    madeAt: 0,
-    isLast: false,
-    releases: [],
-    unrouted: [],
-    rejected: [],
-    foreignSeen: [],
-    touched: batchOf([]),
-    frontRefusals: [],
-    ...changes,
-  }
-}
-
-t.test(
-  'counters never run backwards and gauges are those of the living, however workers report and die',
-  async (t) => {
-    const step = fc.record({ worker: fc.nat(2), dies: fc.boolean(), more: fc.nat(5), open: fc.nat(3) })
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-        const traffic = new Traffic()
-        const slots = [0, 1, 2].map((key) => ({ key, count: 0, open: 0 }))
-        let nextKey = 3
-        let total = 0
-        for (const { worker, dies, more, open } of steps) {
-          const slot = slots[worker]
-          if (slot === undefined) return false
-          if (dies) {
-            traffic.died(slot.key)
-            slots[worker] = { key: nextKey++, count: 0, open: 0 }
-          } else {
-            slot.count += more
-            slot.open = open
-            total += more
-            const { count } = slot
-            const figures = figuresOf({
-              births: count,
-              requests: [[200, count]],
-              exchangesOpen: open,
-              durations: [count],
-              upstreamErrors: [['x', count]],
-              durationSumMs: count,
-            })
-            traffic.reported(
-              slot.key,
-              reportOf({
-                releases: [figures],
-                unrouted: [['', 404, count]],
-                rejected: [['shop', 'key', count]],
-                frontRefusals: [['y', count]],
-              }),
-            )
-          }
-          const sum = traffic.of(1)
-          const [site] = traffic.sites().filter(({ site: name }) => name === '')
-          const counters = [
-            sum.births,
-            sum.requests.get(200),
-            sum.durations[0],
-            sum.upstreamErrors.get('x'),
-            sum.durationSumMs,
-            site?.unrouted.get(404),
-            traffic.frontRefusals()[0]?.[1],
-          ]
-          const gauge = slots.reduce((all, each) => all + each.open, 0)
-          if (counters.some((counter) => (counter ?? 0) !== total)) return false
-          if (sum.exchangesOpen !== gauge || traffic.openOf(1).exchanges !== gauge) return false
-        }
-        return true
-      }),
-    )
-    t.pass()
-  },
-)
-
-t.test('a forgotten index begins at nothing', async (t) => {
-  const traffic = new Traffic()
-  traffic.reported(1, reportOf({ releases: [figuresOf({ births: 4 })] }))
-  traffic.died(1)
-  t.equal(traffic.of(1).births, 4)
-  traffic.forget(1)
-  t.equal(traffic.of(1).births, 0)
-  traffic.died(9)
-  t.equal(traffic.of(2).births, 0)
-})
-
-t.test('provisional sessions are the births of the last moments', async (t) => {
-  const window = new ProvisionalWindow()
-  t.equal(window.bornWithin(one, 3, now, 1000), 3, 'none sampled yet: all of them')
-  const births = [0, 2, 5, 9]
-  births.forEach((count, second) =>
-    window.sample(one, { births: count, now: now + second * 1000, windowMs: 2000 }),
-  )
-  t.equal(window.bornWithin(one, 9, now + 3000, 2000), 7)
-  t.equal(window.bornWithin(one, 9, now + 3999, 2000), 7)
-  t.equal(window.bornWithin(one, 9, now + 4000, 2000), 4)
-  t.equal(window.bornWithin(one, 9, now + 60_000, 2000), 0)
-  window.forget(one)
-  t.equal(window.bornWithin(one, 9, now, 2000), 9)
-})
-
-// -- publications -------------------------------------------------------------------------------------------------------------
+// -- publications ----------------------------------------------------------------------------------------------------
 
 const keys = { keys: [{ id: 1, secret: new Uint8Array([1]) }], signsWith: 1 }
 const time = { epochMs: 0, spans: [], futureToleranceMs: 0 }
@@ -531,7 +310,7 @@ t.test(
   },
 )
 
-// -- doubts -----------------------------------------------------------------------------------------------------------------
+// -- doubts ----------------------------------------------------------------------------------------------------------
 
 const about10s = (doubts: Doubts, asOf: number | null, at: number) =>
   doubts.about(shop, { promiseMs: () => 10_000, spans: [], asOf, now: at })
@@ -569,7 +348,7 @@ t.test('a doubt lasts as long as the policy of its time promised', async (t) => 
   t.same(asked, [5, 6, 7])
 })
 
-// -- time -------------------------------------------------------------------------------------------------------------------
+// -- time ------------------------------------------------------------------------------------------------------------
 
 t.test(
   'a jump of the wall clock is followed: ahead it is a span, back it is a tolerance, a drift is neither',
@@ -584,291 +363,20 @@ t.test(
     const keeper = new TimeKeeper(clock, { spans: [], tolerance: null }, () => minute)
     clock.wall = now + 4_999
     t.equal(keeper.followJump(), null)
-    clock.wall = now + 5_000
-    t.same(keeper.followJump(), { byMs: 5_000, at: now + 5_000, span: { from: now, lengthMs: 5_000 } })
+    clock.wall = now + 20_000
+    t.same(keeper.followJump(), { byMs: 20_000, at: now + 20_000, span: { from: now, lengthMs: 20_000 } })
     t.equal(keeper.followJump(), null, 'once')
-    clock.wall = now - 1_000
-    t.same(keeper.followJump(), { byMs: -6_000, at: now + 5_000, span: null })
+    clock.wall = now + 14_000
+    t.same(keeper.followJump(), { byMs: -6_000, at: now + 20_000, span: null })
     t.same(keeper.published, {
-      epochMs: now - 1_000,
-      spans: [{ from: now, lengthMs: 5_000 }],
+      epochMs: now + 14_000,
+      spans: [{ from: now, lengthMs: 14_000 }],
       futureToleranceMs: 306_000,
     })
-    t.equal(keeper.spannedMs, 5_000)
+    t.equal(keeper.spannedMs, 14_000, 'none lies ahead of the clock')
+    clock.wall = now - 1_000
+    t.match(keeper.followJump(), { byMs: -15_000, span: null })
+    t.match(keeper.published, { spans: [], futureToleranceMs: 321_000 })
+    t.equal(keeper.spannedMs, 0)
   },
 )
-
-// -- evidence ---------------------------------------------------------------------------------------------------------------
-
-/** A book over real figures and a real ledger; monotonic time is wall time minus `now`. */
-function bookOf() {
-  const clock = { at: 0, now: () => now + clock.at, monotonic: () => clock.at }
-  const ledger = new SessionLedger({ maxSessions: 100, segments: 1 })
-  const traffic = new Traffic()
-  const book = new EvidenceBook(ledger, traffic, clock)
-  const report = (
-    worker: number,
-    madeAt: number,
-    figures: Partial<ReleaseFigures> = {},
-    changes: Partial<WorkerReport> = {},
-  ) => {
-    clock.at = Math.max(clock.at, madeAt)
-    const made = reportOf({ madeAt, releases: [figuresOf(figures)], ...changes })
-    traffic.reported(worker, made)
-    book.reported(worker, made, () => true)
-  }
-  const seen = (acceptsBirths = false) => {
-    if (book.asOf !== null) ledger.sweep(book.asOf, () => false)
-    return book.observe(one, { acceptsBirths, isStandingBy: false })
-  }
-  const touch = (until: number, low = 1): WorkerReport['touched'] =>
-    batchOf([{ high: 1, low, release: 1, until: now + until, bornAt: now } satisfies ModelRow])
-  return { clock, ledger, traffic, book, report, seen, touch }
-}
-
-t.test(
-  'everything is as of the oldest report of any worker, and nothing is known before the first listens',
-  async (t) => {
-    const { clock, book, report, seen } = bookOf()
-    t.equal(seen(), null)
-    t.equal(book.asOf, null)
-    book.listening(1, 100)
-    book.listening(2, 150)
-    clock.at = 1000
-    t.equal(book.asOf, now + 100)
-    report(1, 500)
-    t.equal(book.asOf, now + 150, 'the other one is silent since it listens')
-    report(2, 400)
-    t.equal(seen()?.asOf, now + 400)
-    report(3, 900)
-    t.equal(book.asOf, now + 400, 'one that does not listen proves nothing')
-    t.equal(book.reportedAt(1), now + 500)
-    t.equal(book.reportedAt(3), null)
-    book.left(2)
-    t.equal(book.asOf, now + 500)
-    book.left(1)
-    clock.at = 5000
-    t.equal(book.asOf, now + 500, 'without workers it stays where it was')
-  },
-)
-
-t.test('a release is empty since the report that first shows it, without a break', async (t) => {
-  const { book, report, seen, touch } = bookOf()
-  book.listening(1, 0)
-  report(1, 100, { exchangesOpen: 1 })
-  t.match(seen(), { emptySince: null, exchangesOpen: 1 })
-  report(1, 200)
-  t.equal(seen()?.emptySince, now + 200)
-  report(1, 300)
-  t.equal(seen()?.emptySince, now + 200, 'still')
-  report(1, 400, { socketsOpen: 1 })
-  t.equal(seen()?.emptySince, null)
-  report(1, 500, {}, { touched: touch(600) })
-  t.match(seen(), { emptySince: null, sessions: { count: 1, until: now + 600 } })
-  report(1, 599)
-  t.equal(seen()?.emptySince, null, 'one millisecond before its promise ends')
-  report(1, 600)
-  t.equal(seen()?.emptySince, now + 600)
-  t.equal(seen(true)?.emptySince, null, 'taking births is not being empty')
-})
-
-t.test('a late touch that left nothing behind begins the quiet period anew', async (t) => {
-  const { book, report, seen } = bookOf()
-  book.listening(1, 0)
-  report(1, 100)
-  t.equal(seen()?.emptySince, now + 100)
-  report(1, 500, { lastTouchAt: now + 450 })
-  t.equal(seen()?.emptySince, now + 500)
-  report(1, 700, { lastTouchAt: now + 450 })
-  t.equal(seen()?.emptySince, now + 500, 'once')
-})
-
-t.test('births keep a release for their latest promise; the word of a worker that died stays', async (t) => {
-  const { book, traffic, report, seen } = bookOf()
-  book.listening(1, 0)
-  book.listening(2, 0)
-  report(1, 100, { birthsUntil: now + 900, exchangesOpen: 2 })
-  report(2, 100, { birthsUntil: now + 300 })
-  t.match(seen(), { birthsUntil: now + 900, exchangesOpen: 2 })
-  book.left(1)
-  traffic.died(1)
-  report(2, 200, { birthsUntil: now + 300 })
-  t.match(seen(), { birthsUntil: now + 900, exchangesOpen: 0, emptySince: null })
-})
-
-t.test('a loss counts as a phantom until it has passed, and begins the quiet period anew', async (t) => {
-  const { clock, book, report, seen } = bookOf()
-  book.listening(1, 0)
-  report(1, 100)
-  t.equal(seen()?.emptySince, now + 100)
-  book.addPhantom(one, now + 500)
-  report(1, 200)
-  t.match(seen(), { phantoms: [now + 500], emptySince: null, sessions: { count: 0 } })
-  report(1, 500)
-  t.equal(seen()?.emptySince, now + 500)
-  clock.at = 2000
-  book.addPhantom(one, now + 9000)
-  t.same(seen()?.phantoms, [now + 9000], 'what has passed long ago is dropped')
-})
-
-t.test('a span is added once to every promise, whether its worker knew it or not', async (t) => {
-  const { book, report, seen, touch } = bookOf()
-  book.listening(1, 0)
-  report(1, 100, { birthsUntil: now + 1000 })
-  book.addPhantom(one, now + 2000)
-  book.addSpan({ from: now + 150, lengthMs: 50 }, 2)
-  t.match(seen(), { birthsUntil: now + 1050, phantoms: [now + 2050] })
-  report(1, 200, { birthsUntil: now + 1000 }, { generation: 1, touched: touch(3000) })
-  t.match(
-    seen(),
-    { birthsUntil: now + 1050, sessions: { until: now + 3050 } },
-    'reported before it was known: added here',
-  )
-  report(1, 300, { birthsUntil: now + 1050 }, { generation: 2, touched: touch(4000, 2) })
-  t.match(
-    seen(),
-    { birthsUntil: now + 1050, sessions: { until: now + 4000 } },
-    'reported since: added by the worker',
-  )
-})
-
-t.test('promises and phantoms are kept over a restart, and forgotten with their release', async (t) => {
-  const { book, report } = bookOf()
-  book.listening(1, 0)
-  report(1, 100, { birthsUntil: now + 1000 })
-  book.addPhantom(one, now + 2000)
-  t.same(book.save(), [{ index: 1, birthsUntil: now + 1000, phantoms: [now + 2000] }])
-  const later = bookOf()
-  later.book.restore(book.save())
-  later.book.listening(1, 0)
-  t.match(later.seen(), { birthsUntil: now + 1000, phantoms: [now + 2000] })
-  later.book.forget(one)
-  t.same(later.book.save(), [])
-})
-
-t.test('a release may go when every worker has reported since it routes without it', async (t) => {
-  const { book, report } = bookOf()
-  book.listening(1, 0)
-  book.listening(2, 0)
-  report(1, 100, {}, { generation: 5 })
-  t.equal(book.allReportedAt(5), false)
-  report(2, 100, {}, { generation: 4 })
-  t.equal(book.allReportedAt(5), false)
-  report(2, 200, {}, { generation: 6 })
-  t.equal(book.allReportedAt(5), true)
-})
-
-// -- probes -----------------------------------------------------------------------------------------------------------------
-
-const health: HealthPolicy = {
-  path: '/healthz',
-  intervalMs: 1,
-  timeoutMs: 50,
-  healthyAfter: 2,
-  unhealthyAfter: 2,
-  deadAfterMs: 1,
-}
-const url = 'http://a:1' as TargetUrl
-
-/** A probe whose answers the test gives one by one. */
-function proberOf() {
-  const asked: { url: string; path: string | null; answer: (ok: boolean) => void }[] = []
-  const waiting: (() => void)[] = []
-  const changes: number[] = []
-  const probe: Probe = (target, path) =>
-    new Promise((resolve) => {
-      asked.push({ url: target, path, answer: (ok) => resolve({ ok, detail: ok ? '200 OK' : 'refused' }) })
-      waiting.shift()?.()
-    })
-  const clock = { now: () => now, monotonic: () => 0 }
-  const prober = new HealthProber(probe, clock, (release) => changes.push(release))
-  /** The next question that has not been answered. */
-  const next = async () => {
-    if (asked.length === 0) await new Promise<void>((resolve) => waiting.push(resolve))
-    const question = asked.shift()
-    if (question === undefined) throw new Error('nobody asked')
-    return question
-  }
-  return { prober, asked, changes, next }
-}
-
-const planOf = (changes: Partial<ProbePlan> = {}): ProbePlan => ({
-  release: one,
-  targets: [url],
-  policy: health,
-  isChecking: false,
-  assumed: [],
-  ...changes,
-})
-
-t.test('a target is probed as long as it is planned, and each change of its standing is told', async (t) => {
-  const { prober, changes, next } = proberOf()
-  t.teardown(() => prober.stop())
-  prober.follow([planOf()])
-  t.equal(prober.healthOf(one, url)?.state, 'unproven')
-  for (const ok of [true, true, true, false, false]) (await next()).answer(ok)
-  const last = await next()
-  t.match(last, { url, path: '/healthz' })
-  t.same(changes, [1, 1], 'healthy after two, unhealthy after two')
-  t.match(prober.healthOf(one, url), {
-    state: 'unhealthy',
-    streak: 2,
-    last: { ok: false, detail: 'refused', at: now },
-  })
-  prober.follow([])
-  t.equal(prober.healthOf(one, url), null)
-})
-
-t.test(
-  'what served before a restart is used until a probe says otherwise, and keeps its health when plans change',
-  async (t) => {
-    const { prober, changes, next } = proberOf()
-    t.teardown(() => prober.stop())
-    prober.follow([planOf({ assumed: [url] })])
-    t.equal(prober.healthOf(one, url)?.state, 'assumed')
-    ;(await next()).answer(false)
-    const second = await next()
-    prober.follow([planOf({ assumed: [url], policy: { ...health, unhealthyAfter: 1 } })])
-    t.equal(prober.healthOf(one, url)?.state, 'assumed')
-    second.answer(false)
-    await next()
-    t.equal(prober.healthOf(one, url)?.state, 'unhealthy')
-    t.same(changes, [1])
-  },
-)
-
-t.test(
-  'an answer that comes after the target is no longer probed, or is probed anew, counts for nothing',
-  async (t) => {
-    const { prober, changes, next } = proberOf()
-    t.teardown(() => prober.stop())
-    prober.follow([planOf()])
-    const stale = await next()
-    prober.follow([])
-    prober.follow([planOf()])
-    const fresh = await next()
-    stale.answer(true)
-    fresh.answer(true)
-    ;(await next()).answer(false)
-    await next()
-    t.match(prober.healthOf(one, url), { state: 'unproven', streak: 1, last: { ok: false } })
-    t.same(changes, [])
-  },
-)
-
-t.test('a release that is to be checked is asked at once, whatever the interval of its site', async (t) => {
-  const { prober, asked, next } = proberOf()
-  t.teardown(() => prober.stop())
-  const policy = { ...health, intervalMs: 3_600_000 }
-  prober.follow([planOf({ policy })])
-  ;(await next()).answer(true)
-  // The answer has been taken when the next turn comes; the hour begins.
-  await new Promise<void>((resolve) => setImmediate(resolve))
-  t.equal(prober.healthOf(one, url)?.streak, 1)
-  t.equal(asked.length, 0)
-  prober.follow([planOf({ policy, isChecking: true })])
-  ;(await next()).answer(true)
-  const third = await next()
-  t.equal(prober.healthOf(one, url)?.state, 'healthy', 'and again soon after')
-  third.answer(true)
-})

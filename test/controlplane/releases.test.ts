@@ -31,7 +31,12 @@ async function superseded(t: Owner, around = {}): Promise<Begun> {
 }
 
 const retirableOf = (run: Run, version: string): number | undefined => {
-  const reader = new GatewayReader({ plane: run.plane, startedAt: 0, publicUrl: () => '', usesGeneratedKeys: false })
+  const reader = new GatewayReader({
+    plane: run.plane,
+    startedAt: 0,
+    publicUrl: () => '',
+    usesGeneratedKeys: false,
+  })
   return reader.reading().releases.find((release) => release.version === version)?.retirable
 }
 
@@ -50,7 +55,7 @@ t.test(
     t.equal(run.verdictWords('1.0.0'), 'blocked accepts-births', 'one worker may still give it births')
     t.same(run.states, ['1.0.0 draining', '2.0.0 active'])
     slow.saw(run.release('1.0.0').index, { births: 1, birthsUntil: run.clock.now() + promiseMs })
-    slow.take(run.published.at(-1)!)
+    slow.take(run.latest)
     run.plane.judge()
     t.equal(run.verdictWords('1.0.0'), 'blocked accepts-births', 'it has not reported since')
     await run.pass(1000)
@@ -82,7 +87,7 @@ async function leaving(t: Owner): Promise<Begun> {
   run.first.isPrompt = false
   // The worker serves on, and takes nothing else.
   for (let i = 0; i < 3; i++) {
-    run.first.take(run.published.at(-1)!)
+    run.first.take(run.latest)
     await run.pass(1000)
     if (run.served('1.0.0') === null) break
   }
@@ -97,7 +102,7 @@ t.test('a release that is leaving and is made active again is served and accepts
   await run.follow()
   t.same(run.states, ['1.0.0 active', '2.0.0 draining withdrawn'])
   t.match(run.served('1.0.0'), { share: 1 })
-  run.first.take(run.published.at(-1)!)
+  run.first.take(run.latest)
   await run.pass(1000)
   t.equal(run.verdictWords('1.0.0'), 'blocked accepts-births')
   await run.pass(hour)
@@ -144,29 +149,32 @@ t.test('one that was staged by hand and comes back waits for the same hand', asy
   t.same(run.states, ['1.0.0 active', '2.0.0 staged'])
 })
 
-t.test('all targets of a live release replaced: the old ones serve until one new one has proved itself', async (t) => {
-  const { machine, run } = await begun(t)
-  const [next, other] = ['http://next:1', 'http://other:1'] as const
-  machine.down.add(next).add(other)
-  machine.drop('1.0.0', { targets: [next, other] })
-  await run.follow()
-  const usable = () =>
-    buildRoutingTable(run.table)
-      .siteNamed(shop)
-      ?.releases[0]?.usableTargets.map(({ url }) => url)
-  t.same(usable(), ['http://1.0.0:1'])
-  machine.drop('1.0.0', { targets: [next, other], notes: 'another edit' })
-  await run.follow()
-  await run.pass(hour)
-  t.same(usable(), ['http://1.0.0:1'], 'however long that takes, and however often it is edited')
-  machine.down.delete(next)
-  await run.probed('one has proved itself', () => usable()?.join() === next)
-  t.same(usable(), [next])
-  t.same(
-    run.served('1.0.0')?.targets.map(({ url }) => url),
-    [next, other],
-  )
-})
+t.test(
+  'all targets of a live release replaced: the old ones serve until one new one has proved itself',
+  async (t) => {
+    const { machine, run } = await begun(t)
+    const [next, other] = ['http://next:1', 'http://other:1'] as const
+    machine.down.add(next).add(other)
+    machine.drop('1.0.0', { targets: [next, other] })
+    await run.follow()
+    const usable = () =>
+      buildRoutingTable(run.table)
+        .siteNamed(shop)
+        ?.releases[0]?.usableTargets.map(({ url }) => url)
+    t.same(usable(), ['http://1.0.0:1'])
+    machine.drop('1.0.0', { targets: [next, other], notes: 'another edit' })
+    await run.follow()
+    await run.pass(hour)
+    t.same(usable(), ['http://1.0.0:1'], 'however long that takes, and however often it is edited')
+    machine.down.delete(next)
+    await run.probed('one has proved itself', () => usable()?.join() === next)
+    t.same(usable(), [next])
+    t.same(
+      run.served('1.0.0')?.targets.map(({ url }) => url),
+      [next, other],
+    )
+  },
+)
 
 t.test('targets replaced while the gateway was down have to prove themselves like any other', async (t) => {
   const { machine, run } = await begun(t)
@@ -189,26 +197,28 @@ t.test('targets replaced while the gateway was down have to prove themselves lik
 
 t.test('births change hands without a publication in which nobody takes them', async (t) => {
   const { machine, run } = await superseded(t)
-  const active = () => run.plane.register.sites[0]?.policy && run.states.find((each) => each.includes('active'))
-  const first = run.published.findIndex(({ table }) => table.sites[0]?.releases.some(({ share }) => share > 0))
-  t.equal(active(), '2.0.0 active', 'activated')
-  machine.drop('3.0.0')
-  await run.follow()
-  t.equal(active(), '3.0.0 active')
-  machine.withdraw('3.0.0')
-  await run.follow()
-  t.equal(active(), '2.0.0 active', 'given back')
-  run.plane.controller.orders.drain(run.site, run.release('2.0.0'), order)
-  await run.settled()
-  t.equal(active(), '1.0.0 active', 'drained')
-  run.plane.controller.orders.activate(run.site, run.release('2.0.0'), order)
-  await run.settled()
-  t.equal(active(), '2.0.0 active', 'by order')
-  machine.drop('4.0.0')
-  await run.follow()
-  run.plane.controller.orders.rollback(run.site, { ...order, to: null })
-  await run.settled()
-  t.equal(active(), '2.0.0 active', 'rolled back')
+  const { orders } = run.plane.controller
+  const changes: [how: string, change: () => unknown, active: string][] = [
+    ['activated', () => machine.drop('3.0.0'), '3.0.0 active'],
+    ['given back', () => machine.withdraw('3.0.0'), '2.0.0 active'],
+    ['drained', () => orders.drain(run.site, run.release('2.0.0'), order), '1.0.0 active'],
+    ['ordered', () => orders.activate(run.site, run.release('2.0.0'), order), '2.0.0 active'],
+    ['activated again', () => machine.drop('4.0.0'), '4.0.0 active'],
+    ['rolled back', () => orders.rollback(run.site, { ...order, to: null }), '2.0.0 active'],
+  ]
+  const first = run.published.findIndex(({ table }) =>
+    table.sites[0]?.releases.some(({ share }) => share > 0),
+  )
+  for (const [how, change, active] of changes) {
+    machine.monotonic++
+    change()
+    await run.follow()
+    t.equal(
+      run.states.find((each) => each.includes('active')),
+      active,
+      how,
+    )
+  }
   for (const { table } of run.published.slice(first)) {
     const accepting = table.sites.map(({ releases }) => releases.filter(({ share }) => share > 0).length)
     t.same(accepting, [1], `publication ${table.generation}`)
@@ -226,15 +236,18 @@ t.test('retain.warm does not keep a withdrawn release', async (t) => {
   t.same(run.states, ['2.0.0 active'])
 })
 
-t.test('the index of a removed release makes no account again, whatever workers go on reporting', async (t) => {
-  const { machine, run } = await superseded(t)
-  const { index } = run.release('1.0.0')
-  run.first.saw(index, { births: 3, birthsUntil: run.clock.now() })
-  machine.withdraw('1.0.0')
-  await run.follow()
-  for (let i = 0; i < 4; i++) await run.pass(1000)
-  t.equal(run.find('1.0.0'), null)
-  run.first.saw(index, { births: 3, birthsUntil: run.clock.now() + hour })
-  await run.pass(1000)
-  t.notOk(run.plane.evidence.save().some((each) => each.index === index))
-})
+t.test(
+  'the index of a removed release makes no account again, whatever workers go on reporting',
+  async (t) => {
+    const { machine, run } = await superseded(t)
+    const { index } = run.release('1.0.0')
+    run.first.saw(index, { births: 3, birthsUntil: run.clock.now() })
+    machine.withdraw('1.0.0')
+    await run.follow()
+    for (let i = 0; i < 4; i++) await run.pass(1000)
+    t.equal(run.find('1.0.0'), null)
+    run.first.saw(index, { births: 3, birthsUntil: run.clock.now() + hour })
+    await run.pass(1000)
+    t.notOk(run.plane.evidence.save().some((each) => each.index === index))
+  },
+)

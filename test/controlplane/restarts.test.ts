@@ -1,7 +1,7 @@
 // A control plane over stops, kills and jumps of the clock: what it says of a release and how long its tokens are
 // honoured never part, and no time is counted twice.
 import t from 'tap'
-import { heldUntil, honouredUntil, type Token } from '../../gateway/domain/session.js'
+import { honouredUntil, type Token } from '../../gateway/domain/session.js'
 import type { Owner } from '../fixtures/owner.js'
 import { hour, Machine, minute, promiseMs, type Run } from './harness.js'
 
@@ -53,7 +53,11 @@ t.test('starts that die before their first checkpoint add the time down only onc
   await last.pass(0)
   const found = last.verdict('1.0.0')
   const lastToken = tokenAt(last.clock.now() - 1)
-  t.equal(found.kind === 'blocked' && found.emptyBy, honoured(last, lastToken) + 1, 'and what may have been lost')
+  t.equal(
+    found.kind === 'blocked' && found.emptyBy,
+    honoured(last, lastToken) + 1,
+    'and what may have been lost',
+  )
 })
 
 t.test('a jump of the clock and a kill before the next checkpoint are counted once', async (t) => {
@@ -122,14 +126,17 @@ t.test('a state that was lost is in doubt for as long as tokens from before are 
   t.equal(again.verdictWords('1.0.0'), 'retirable')
 })
 
-t.test('the file of the active release is deleted while the gateway is down: the former one accepts births', async (t) => {
-  const { machine, run } = await draining(t)
-  await run.stop()
-  machine.withdraw('2.0.0')
-  const again = await machine.boot()
-  t.same(again.states, ['1.0.0 active', '2.0.0 draining withdrawn'])
-  t.match(again.served('1.0.0'), { share: 1 })
-})
+t.test(
+  'the file of the active release is deleted while the gateway is down: the former one accepts births',
+  async (t) => {
+    const { machine, run } = await draining(t)
+    await run.stop()
+    machine.withdraw('2.0.0')
+    const again = await machine.boot()
+    t.same(again.states, ['1.0.0 active', '2.0.0 draining withdrawn'])
+    t.match(again.served('1.0.0'), { share: 1 })
+  },
+)
 
 t.test('and when it becomes healthy only later, it accepts them then', async (t) => {
   const { machine, run } = await draining(t)
@@ -178,55 +185,4 @@ t.test('boots whose clocks differ by a few milliseconds are no clock jump', asyn
     t.equal(again.table.futureToleranceMs, 5 * minute)
     await again.stop()
   }
-})
-
-t.test('a key lives as long as the tokens of the oldest policy that it may have signed', async (t) => {
-  const machine = new Machine(t)
-  machine.drop('1.0.0')
-  const run = await machine.boot()
-  machine.site({ session: { maxAge: '1d' } })
-  await run.follow()
-  await run.plane.keyKeeper.rotate('test')
-  const held = heldUntil({ maxAgeMs: 7 * 24 * hour } as Parameters<typeof heldUntil>[0], run.clock.now())
-  t.match(machine.ring.keys, [{ id: 1, retired: { verifiesUntil: held } }, { id: 2, retired: null }])
-  await run.beat()
-  await run.stop()
-  t.equal(machine.ring.keys.length, 2)
-  machine.monotonic += 8 * 24 * hour
-  const again = await machine.boot()
-  await again.beat()
-  t.equal(machine.ring.keys.length, 2, 'time down counts for it too: held tokens were lengthened by it')
-})
-
-t.test('a key ring that cannot be written ends nothing, and is tried again', async (t) => {
-  const machine = new Machine(t)
-  machine.drop('1.0.0')
-  const run = await machine.boot()
-  machine.isRingWritable = false
-  await t.rejects(run.plane.keyKeeper.rotate('test'), /no space left/, 'who orders it is told')
-  machine.isRingWritable = true
-  run.first.isPrompt = false
-  const rotated = run.plane.keyKeeper.rotate('test')
-  await run.settled()
-  t.same(run.published.at(-1)?.keys.keys.map(({ id }) => id), [1, 2])
-  machine.isRingWritable = false
-  run.first.take(run.published.at(-1)!)
-  await run.beat()
-  t.equal(run.published.at(-1)?.keys.signsWith, 1, 'not on disk, so nobody signs with it')
-  machine.isRingWritable = true
-  await run.beat()
-  t.equal(run.published.at(-1)?.keys.signsWith, 1, 'not at once')
-  await run.pass(minute)
-  await run.beat()
-  t.equal(run.published.at(-1)?.keys.signsWith, 2, 'a minute later')
-  t.same(await rotated, { keyId: 2 })
-  run.first.isPrompt = true
-  machine.isRingWritable = false
-  await run.pass(8 * 24 * hour)
-  await run.beat()
-  t.equal(machine.ring.keys.length, 2)
-  machine.isRingWritable = true
-  await run.pass(minute)
-  await run.beat()
-  t.equal(machine.ring.keys.length, 1, 'dropped when it can be')
 })

@@ -16,7 +16,8 @@ import { Machine, minute, promiseMs, shop, type Run } from './harness.js'
 
 const statesOf = (run: Run): string[] => run.plane.parts.supervisor.workers.map(({ state }) => state)
 
-const phantomsIn = (run: Run): number => run.plane.evidence.save().reduce((sum, each) => sum + each.phantoms.length, 0)
+const phantomsIn = (run: Run): number =>
+  run.plane.evidence.save().reduce((sum, each) => sum + each.phantoms.length, 0)
 
 async function begun(t: Owner): Promise<{ readonly machine: Machine; readonly run: Run }> {
   const machine = new Machine(t)
@@ -47,20 +48,23 @@ t.test('a worker that cannot listen is not counted as listening, and is replaced
   t.same(run.plane.readiness.waitingFor(), [])
 })
 
-t.test('a worker that exits with 0 and without its last report is lost, whether told to leave or not', async (t) => {
-  const { run } = await begun(t)
-  run.first.exit('exit code 0')
-  t.equal(phantomsIn(run), 1)
-  t.equal(run.plane.parts.supervisor.lost, 1)
+t.test(
+  'a worker that exits with 0 and without its last report is lost, whether told to leave or not',
+  async (t) => {
+    const { run } = await begun(t)
+    run.first.exit('exit code 0')
+    t.equal(phantomsIn(run), 1)
+    t.equal(run.plane.parts.supervisor.lost, 1)
 
-  const { run: told } = await begun(t)
-  const left = told.plane.parts.supervisor.leave(1000)
-  told.first.report(told.machine.monotonic)
-  told.first.exit('exit code 0')
-  await left
-  t.equal(phantomsIn(told), 1, 'what it had still open is not known')
-  t.ok(told.eventTypes().includes('worker-lost'))
-})
+    const { run: told } = await begun(t)
+    const left = told.plane.parts.supervisor.leave(1000)
+    told.first.report(told.machine.monotonic)
+    told.first.exit('exit code 0')
+    await left
+    t.equal(phantomsIn(told), 1, 'what it had still open is not known')
+    t.ok(told.eventTypes().includes('worker-lost'))
+  },
+)
 
 t.test('a worker that leaves in order is not lost', async (t) => {
   const { run } = await begun(t)
@@ -93,7 +97,14 @@ t.test('a response whose head comes after a policy edit hands out by the table i
   const release = state.table.siteNamed(shop)?.releases[0]
   const [target] = release?.targets ?? []
   if (release === undefined || target === undefined) throw new Error('no release')
-  const identity = { method: 'GET', isSecure: false, isHeaderClient: false, token: null, verified: null, header: () => '' }
+  const identity = {
+    method: 'GET',
+    isSecure: false,
+    isHeaderClient: false,
+    token: null,
+    verified: null,
+    header: () => '',
+  }
   const board = () =>
     new ExchangeSession(
       state as unknown as WorkerState,

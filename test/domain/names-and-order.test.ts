@@ -327,7 +327,8 @@ t.test(
     for (let session = 0; session < 400; session++) {
       const token = { ...tokenFor(9), id: session.toString(16).padStart(16, '0') } as Token
       const chosen = (among: TargetRoute[], point: number): number =>
-        sessionTarget(releaseOf(among), token, { loadOf: (each) => each.tag * point, random: () => point })?.tag ?? 0
+        sessionTarget(releaseOf(among), token, { loadOf: (each) => each.tag * point, random: () => point })
+          ?.tag ?? 0
       const [first = 0, ...others] = [0, 0.3, 0.6, 0.99].map((point) => chosen(targets, point))
       t.same(others, [first, first, first])
       served.set(first, (served.get(first) ?? 0) + 1)
