@@ -42,7 +42,7 @@ export function rowsOf(samples: readonly Sample[]): Row[] {
 /** The CPU time of a request as a multiple of another contender's; null where one of them is missing. */
 export function ratio(rows: readonly Row[], row: Row, reference: string): number | null {
   const other = rows.find((each) => each.case === row.case && each.contender === reference)
-  return other === undefined ? null : row.workerUs / other.workerUs
+  return other === undefined || row.workerUs === 0 ? null : row.workerUs / other.workerUs
 }
 
 const columns = [
@@ -66,7 +66,7 @@ export function tableText(rows: readonly Row[]): string {
     row.case,
     row.contender,
     row.workerUs.toFixed(2),
-    (row.spread * 100).toFixed(0),
+    Number.isNaN(row.spread) ? '-' : (row.spread * 100).toFixed(0),
     row.userUs.toFixed(2),
     row.mainUs.toFixed(2),
     ratioText(ratio(rows, row, 'haproxy')),

@@ -46,7 +46,8 @@ function totalUs({ userUs, systemUs }: CpuTime): number {
 
 export async function measure(entrant: Entrant, load: Case, options: RoundOptions): Promise<Sample> {
   const { running, cookies, directory } = entrant
-  const { round, seconds, rate } = options
+  const { round, rate } = options
+  const seconds = options.seconds * load.stretch
   const worker = cpuTime(running.workerPid)
   const main = running.mainPid === null ? nothing : cpuTime(running.mainPid)
   const result = await runLoad({ ...load, port: running.port, seconds, rate, cookies, directory })
@@ -74,7 +75,10 @@ export async function measureInTurn(
   for (let round = 0; round < options.rounds; round++) {
     for (let i = 0; i < entrants.length; i++) {
       const entrant = entrants[(i + round) % entrants.length]
-      if (entrant !== undefined) samples.push(await measure(entrant, load, { ...options, round }))
+      if (entrant === undefined) continue
+      const sample = await measure(entrant, load, { ...options, round })
+      if (sample.requests > 0) samples.push(sample)
+      else console.log(`${entrant.name} completed nothing of ${load.name} in round ${round}`)
     }
   }
   return samples

@@ -90,7 +90,7 @@ async function measureCases(entrants: readonly Entrant[]): Promise<Sample[]> {
   return samples
 }
 
-/** Latency at half of what Amarre can do, for everybody at the same rate, and without any proxy. */
+/** Latency at half of what Amarre can do, for everybody at the same rate; `direct` goes past every proxy. */
 async function measureLatency(
   entrants: readonly Entrant[],
   usual: readonly Row[],

@@ -37,6 +37,11 @@ export type HeadReading =
   | { readonly ok: false; readonly error: ErrorCode }
 
 const methodPattern = /^[A-Z]+$/
+/**
+ * CONNECT asks for a raw tunnel; TRACE would show a script what is hidden from it: HttpOnly cookies, and what the gateway
+ * adds; PRI is only ever the beginning of HTTP/2 (RFC 9113 section 11.6).
+ */
+const neverPassed: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'PRI'])
 /** Absolute path or asterisk in visible ASCII, without a fragment (RFC 9112 section 3.2). */
 const targetPattern = /^(?:\/[\x21\x22\x24-\x7e]*|\*)$/
 const hostPattern = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/
@@ -45,9 +50,7 @@ const lengthPattern = /^\d{1,15}$/
 /** Reads framing and host, refusing whatever two parsers could read differently. */
 export function readHead(head: RequestHead): HeadReading {
   if (!methodPattern.test(head.method)) return { ok: false, error: 'method_not_implemented' }
-  // TRACE would show a script what is hidden from it: HttpOnly cookies, and what the gateway adds.
-  if (head.method === 'CONNECT' || head.method === 'TRACE')
-    return { ok: false, error: 'method_not_implemented' }
+  if (neverPassed.has(head.method)) return { ok: false, error: 'method_not_implemented' }
   if (!targetPattern.test(head.target)) return { ok: false, error: 'bad_target' }
   if (head.target === '*' && head.method !== 'OPTIONS') return { ok: false, error: 'bad_target' }
   let host = ''

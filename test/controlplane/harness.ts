@@ -157,9 +157,10 @@ export class Machine {
 
   /** Starts a gateway; with `listens` its workers listen, and what happens of itself has happened. */
   async boot({ workers = 1, listens = true, bootMs = 0 } = {}): Promise<Run> {
-    const run = new Run(this, { workers, bootMs })
+    const run = new Run(this, bootMs)
     this.#run = run
-    await run.start(listens)
+    await run.start(workers)
+    if (listens) await run.listen()
     return run
   }
 }
@@ -236,7 +237,7 @@ export class FakeWorker implements WorkerHandle {
 /** One life of a gateway on a machine. */
 export class Run {
   readonly machine: Machine
-  readonly plane: ControlPlane
+  #plane: ControlPlane | null = null
   readonly workers: FakeWorker[] = []
   /** Every publication so far. */
   readonly published: Publication[] = []
@@ -245,7 +246,7 @@ export class Run {
   /** What a worker that is forked becomes. */
   onForked: (worker: FakeWorker) => void = () => {}
 
-  constructor(machine: Machine, { workers, bootMs }: { workers: number; bootMs: number }) {
+  constructor(machine: Machine, bootMs: number) {
     this.machine = machine
     this.clock = {
       epochMs: machine.epochMs + bootMs,
@@ -253,14 +254,24 @@ export class Run {
       monotonic: () => machine.monotonic,
       wallEpochMs: () => machine.epochMs + bootMs,
     }
-    this.plane = this.#assemble(workers)
   }
 
-  #assemble(workers: number): ControlPlane {
+  get plane(): ControlPlane {
+    if (this.#plane === null) throw new Error('the gateway has not been started')
+    return this.#plane
+  }
+
+  async #assemble(workers: number): Promise<ControlPlane> {
     const { machine, clock } = this
     const store = machine.store(() => this.#isAlive)
     const journal = new Journal()
     const ledger = new SessionLedger({ maxSessions: 1000, segments: 1, journal })
+    const ledgerKeeper = new LedgerKeeper({
+      ledger,
+      journal,
+      store: machine.sessionStore(() => this.#isAlive),
+    })
+    await ledgerKeeper.restore()
     const [lifecycle, checkpoint] = [readLifecycle(store), readCheckpoint(store)]
     const recovery = recover({
       lifecycle,
@@ -295,7 +306,7 @@ export class Run {
         log: nullLog,
         store,
         ledger,
-        ledgerKeeper: new LedgerKeeper({ ledger, journal, store: machine.sessionStore(() => this.#isAlive) }),
+        ledgerKeeper,
         supervisor,
         probe: async (url) => ({ ok: !machine.down.has(url), detail: 'asked' }),
         keys: {
@@ -322,13 +333,12 @@ export class Run {
   }
 
   /** In the order in which the composition root does it. */
-  async start(listens: boolean): Promise<void> {
-    const { supervisor, ledgerKeeper, store, savedCheckpoint } = this.plane.parts
-    await ledgerKeeper.restore()
+  async start(workers: number): Promise<void> {
+    this.#plane = await this.#assemble(workers)
+    const { supervisor, store, savedCheckpoint } = this.#plane.parts
     supervisor.start()
-    this.plane.start()
+    this.#plane.start()
     await reopenCheckpoint(store, savedCheckpoint)
-    if (listens) await this.listen()
   }
 
   async listen(): Promise<void> {

@@ -5,8 +5,6 @@ import type { ReleaseIndex, TargetUrl } from '../../gateway/domain/ids.js'
 import type { HealthPolicy } from '../../gateway/domain/site-policy.js'
 
 const now = 1_800_000_000_000
-const minute = 60_000
-const hour = 60 * minute
 const one = 1 as ReleaseIndex
 
 const health: HealthPolicy = {

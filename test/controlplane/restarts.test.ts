@@ -3,6 +3,7 @@
 import t from 'tap'
 import { honouredUntil, type Token } from '../../gateway/domain/session.js'
 import type { Owner } from '../fixtures/owner.js'
+import { batchOf } from '../ledger/batches.js'
 import { hour, Machine, minute, promiseMs, type Run } from './harness.js'
 
 /** A token handed out at that instant, as far as time goes. */
@@ -58,6 +59,40 @@ t.test('starts that die before their first checkpoint add the time down only onc
     honoured(last, lastToken) + 1,
     'and what may have been lost',
   )
+})
+
+t.test('a session counts for as long as its token is honoured, over kills, stops and jumps', async (t) => {
+  const { machine, run } = await draining(t)
+  const token = tokenAt(run.clock.now())
+  const row = {
+    high: 1,
+    low: 1,
+    release: run.release('1.0.0').index,
+    bornAt: token.issuedAt,
+    until: token.until,
+  }
+  await run.pass(1, { touched: batchOf([row]) })
+  await run.beat()
+  await run.kill()
+  const counted = (current: Run) => current.plane.parts.ledger.of(current.release('1.0.0').index).latestUntil
+  machine.monotonic += hour
+  await (await machine.boot({ listens: false })).kill()
+  machine.monotonic += hour
+  const again = await machine.boot()
+  t.equal(counted(again), honoured(again, token))
+  await again.pass(minute)
+  machine.epochMs += hour
+  await again.beat()
+  t.equal(counted(again), honoured(again, token))
+  await again.stop()
+  machine.monotonic += hour
+  const last = await machine.boot()
+  t.equal(counted(last), honoured(last, token))
+  t.ok(honoured(last, token) >= token.until + 4 * hour)
+  await last.pass(honoured(last, token) - last.clock.now() - 1)
+  t.match(last.verdictWords('1.0.0'), /^blocked sessions/, 'one millisecond before')
+  await last.pass(1)
+  t.notMatch(last.verdictWords('1.0.0'), /sessions/)
 })
 
 t.test('a jump of the clock and a kill before the next checkpoint are counted once', async (t) => {

@@ -141,6 +141,7 @@ const firstLines: readonly Case[] = [
   ['a method that is no token', get().replace('GET', 'G@T'), 501, 'closed'],
   ['no method', get().replace('GET', ''), 501, 'closed'],
   ['TRACE', get().replace('GET', 'TRACE'), 501, 'closed'],
+  ['PRI', get().replace('GET', 'PRI'), 501, 'closed'],
   ['CONNECT', `CONNECT a:443 HTTP/1.1\r\n${host}\r\n`, 505, 'closed'],
   ['CONNECT to a path', get().replace('GET', 'CONNECT'), 501, 'closed'],
   ['absolute-form', get('', 'http://shop.example.com/'), 505, 'closed'],

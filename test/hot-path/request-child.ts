@@ -1,6 +1,12 @@
 // Sends usual requests through the data plane without sockets and prints what each cost. Run with --expose-gc and a
 // young generation that holds a whole batch, so that no collection happens while it is measured.
-import { FreshHeads, InstantClient, InstantUpstream, stateWith, tokenOf } from '../../bench/micro/one-request.js'
+import {
+  FreshHeads,
+  InstantClient,
+  InstantUpstream,
+  stateWith,
+  tokenOf,
+} from '../../bench/micro/one-request.js'
 import { beginExchange } from '../../gateway/dataplane/exchange.js'
 import { fieldMasks } from '../../gateway/dataplane/response-fields.js'
 
