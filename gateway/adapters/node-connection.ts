@@ -17,6 +17,8 @@ export class NodeConnection {
   #current: NodeDownstream | null = null
   readonly #waiting: (() => void)[] = []
   #refusal: ErrorCode | null = null
+  /** An answer has said `close`. */
+  #isClosing = false
 
   readonly #onRefused: (code: ErrorCode) => void
 
@@ -35,6 +37,7 @@ export class NodeConnection {
    * the one before it did (RFC 9112 section 9.3.2).
    */
   take(downstream: NodeDownstream, begin: BeginExchange): void {
+    if (this.#isClosing) return
     if (this.#current === null) return this.#begin(downstream, begin)
     if (this.#waiting.length === maxWaiting) return void this.#socket.destroy()
     this.#waiting.push(() => this.#begin(downstream, begin))
@@ -47,8 +50,15 @@ export class NodeConnection {
   }
 
   #gone(): void {
+    const isLast = this.#current?.saysClose === true
     this.#current = null
     if (this.#socket.destroyed) return
+    // RFC 9112 section 9.6: what follows an answer that says `close` is not a request any more.
+    if (isLast) {
+      this.#isClosing = true
+      this.#waiting.length = 0
+      return
+    }
     const next = this.#waiting.shift()
     if (next !== undefined) return next()
     if (this.#refusal !== null) this.#answer(this.#refusal)

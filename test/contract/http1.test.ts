@@ -71,6 +71,19 @@ t.test('a pipelined request of a client that went away is never begun', async (t
   t.equal(front.begun.length, 2)
 })
 
+t.test('nothing behind an answer that says close begins', async (t) => {
+  const front = await startFront(t, 'node', () => {})
+  const line = new Line(t, front)
+  line.say(`GET /1 HTTP/1.1\r\n${host}\r\nGET /smuggled HTTP/1.1\r\n${host}\r\n`)
+  const { downstream } = await until('the first begins', () => front.begun[0])
+  downstream.start({ ...plainStart, closes: true })
+  downstream.end()
+  downstream.flush()
+  await line.ends()
+  t.match(line.heard, /connection: close/i)
+  t.equal(front.begun.length, 1)
+})
+
 t.test('a client that closes its half gets its answer', async (t) => {
   const front = await startFront(t, 'node', () => {})
   const line = new Line(t, front, true)

@@ -236,6 +236,18 @@ t.test('retain.warm does not keep a withdrawn release', async (t) => {
   t.same(run.states, ['2.0.0 active'])
 })
 
+t.test('a withdrawn release takes no other its warm place', async (t) => {
+  const { machine, run } = await superseded(t, { site: { retain: { warm: 1 } } })
+  machine.monotonic++
+  machine.drop('3.0.0')
+  await run.follow()
+  run.first.saw(run.release('2.0.0').index, { exchangesOpen: 1 })
+  machine.withdraw('2.0.0')
+  await run.follow()
+  for (let i = 0; i < 3; i++) await run.pass(1000)
+  t.same(run.states, ['1.0.0 retirable', '2.0.0 draining withdrawn', '3.0.0 active'])
+})
+
 t.test(
   'the index of a removed release makes no account again, whatever workers go on reporting',
   async (t) => {
