@@ -1,5 +1,6 @@
 // Where a request's microseconds go: runs Amarre's worker under V8's CPU profiler with the usual load and prints the
-// share of each file and each function, as microseconds of a request. Usage: node dist/bench/profile.js [seconds]
+// share of each file and each function, as microseconds of a request. A function's time holds the system calls that it
+// makes; what the loop does between callbacks (reading, polling) is spread over all. Usage: node dist/bench/profile.js [seconds]
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -92,7 +93,7 @@ function print(title: string, times: ReadonlyMap<string, number>, requestUs: num
 function byFile(times: ReadonlyMap<string, number>): Map<string, number> {
   const files = new Map<string, number>()
   for (const [name, time] of times) {
-    const file = name.split(' ')[1]?.split(':')[0] || name
+    const file = name.slice(name.lastIndexOf(' ') + 1).split(':')[0] || name.trim()
     files.set(file, (files.get(file) ?? 0) + time)
   }
   return files

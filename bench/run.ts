@@ -2,7 +2,7 @@
 // and chart. Usage: node dist/bench/run.js [--quick] [--rounds N] [--seconds N] [--only a,b] [--cases a,b] [--before DIST]
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, release, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { cases, usualCase, type Case } from './cases.js'
@@ -40,7 +40,7 @@ function contenders(): Contender[] {
     nginx,
     haproxy,
     amarre('amarre', ownBuild),
-    ...(flags.before === undefined ? [] : [amarre('amarre-before', flags.before)]),
+    ...(flags.before === undefined ? [] : [amarre('amarre-before', resolve(flags.before))]),
     ...(flags.quick ? [] : [caddy]),
     ...(flags.quick
       ? []
@@ -104,7 +104,7 @@ async function measureLatency(
   return measureInTurn([direct, ...entrants], load, { rounds, seconds, rate: capacity / 2 })
 }
 
-function writeResults(samples: readonly Sample[], versions: readonly string[]): void {
+function writeResults(samples: readonly Sample[], versions: Record<string, string>): void {
   const folder = join(process.cwd(), 'bench', 'results')
   mkdirSync(folder, { recursive: true })
   const at = new Date().toISOString()
@@ -117,7 +117,7 @@ function writeResults(samples: readonly Sample[], versions: readonly string[]): 
   const file = join(folder, `${at.replaceAll(':', '-').slice(0, 19)}${flags.quick ? '-quick' : ''}.json`)
   writeFileSync(
     file,
-    `${JSON.stringify({ at, machine, versions, rounds, seconds, visitors, samples }, null, 1)}\n`,
+    `${JSON.stringify({ at, machine, versions, rounds, seconds, visitors, samples }, null, 2)}\n`,
   )
   console.log(`raw results: ${file}`)
 }
@@ -146,10 +146,8 @@ try {
   }
   const rows = rowsOf(samples)
   console.log(`\n${tableText(rows)}\n`)
-  writeResults(
-    samples,
-    known.map((contender) => contender.version()),
-  )
+  const versions = Object.fromEntries(known.map((contender) => [contender.name, contender.version()]))
+  writeResults(samples, versions)
   if (!flags.quick && flags.only === undefined) drawChart(rows)
 } finally {
   for (const { running } of entrants) await running.stop()

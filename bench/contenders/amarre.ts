@@ -2,16 +2,7 @@
 // the visitors are on the first, which drains from then on.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  childrenOf,
-  listening,
-  loadCore,
-  pause,
-  pin,
-  startPinned,
-  stopProgram,
-  workerCore,
-} from '../programs.js'
+import { childrenOf, loadCore, pause, pin, startPinned, stopProgram, workerCore } from '../programs.js'
 import { applicationCookies, boardByVisit, visit } from '../visits.js'
 import type { Contender, Place, ReleaseAddress } from './contender.js'
 
@@ -27,7 +18,8 @@ export function amarre(name: string, dist: string, nodeOptions: readonly string[
       const program = join(dist, 'gateway', 'cli', 'amarre.js')
       const command = ['node', ...nodeOptions, program, 'start', '--config', config]
       const child = startPinned(loadCore, command, place.directory)
-      await listening(place.port, name)
+      // Not by connecting: the main process listens for a moment itself, to see that the port is free.
+      await birthsOn(place.port, 'r1')
       const mainPid = child.pid ?? 0
       const [workerPid = 0] = childrenOf(mainPid)
       pin(workerPid, workerCore)
@@ -59,7 +51,6 @@ function drop(config: string, version: string, { port }: ReleaseAddress): void {
 
 async function boardInTurn(place: Place, config: string, visitors: number): Promise<string[]> {
   const half = visitors >> 1
-  await birthsOn(place.port, 'r1')
   const early = await boardByVisit(place.port, 0, half)
   drop(config, '2.0.0', place.releases[1])
   await birthsOn(place.port, 'r2')
@@ -68,8 +59,17 @@ async function boardInTurn(place: Place, config: string, visitors: number): Prom
 
 async function birthsOn(port: number, release: string): Promise<void> {
   const deadline = performance.now() + 20_000
-  while ((await visit(port, '/2k', applicationCookies(0))).release !== release) {
+  while ((await releaseOfBirth(port)) !== release) {
     if (performance.now() > deadline) throw new Error(`no births on ${release} within 20 s`)
     await pause(50)
+  }
+}
+
+/** Empty while nobody answers. */
+async function releaseOfBirth(port: number): Promise<string> {
+  try {
+    return (await visit(port, '/2k', applicationCookies(0))).release
+  } catch {
+    return ''
   }
 }

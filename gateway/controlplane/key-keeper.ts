@@ -28,6 +28,7 @@ export class KeyKeeper {
   readonly #parts: KeyKeeperParts
   #ring: SavedKeyRing
   #isWriting = false
+  #lastTurn: Promise<void> = Promise.resolve()
   /** Monotonic. */
   #retryAt = 0
   /** Those who wait for the rotation under way. */
@@ -46,14 +47,13 @@ export class KeyKeeper {
 
   /** A key that only verifies waits for every worker to know it. */
   get isRotating(): boolean {
-    return this.#ring.keys.filter((key) => key.retired === null).length > 1
+    return isRotating(this.#ring)
   }
 
   /** Adds a key; resolves with its id when it signs. Calls during a rotation share it. */
   async rotate(by: string): Promise<{ readonly keyId: number }> {
-    if (!this.isRotating) {
-      await this.#use(withNewKey(this.#ring, this.#parts.randomSecret(), this.#parts.clock.now()))
-    }
+    const { clock, randomSecret } = this.#parts
+    await this.#change((ring) => (isRotating(ring) ? ring : withNewKey(ring, randomSecret(), clock.now())))
     const keyId = this.#ring.keys.at(-1)?.id ?? 0
     const done = new Promise<void>((resolve) => this.#waiting.push(resolve))
     this.#parts.onChange()
@@ -66,16 +66,19 @@ export class KeyKeeper {
   async everyoneVerifies(): Promise<void> {
     if (!this.isRotating || !this.#mayWrite) return
     const { clock, longestTokenMs } = this.#parts
-    if (!(await this.#tryUse(withNewestSigning(this.#ring, longestTokenMs(), clock.now())))) return
+    const signing = (ring: SavedKeyRing): SavedKeyRing =>
+      withNewestSigning(ring, longestTokenMs(), clock.now())
+    if (!(await this.#tryChange(signing))) return
     for (const resolve of this.#waiting.splice(0)) resolve()
   }
 
   /** Drops keys whose last token can have expired; called now and then. */
   async dropExpired(): Promise<void> {
     const { clock, spannedMs, events } = this.#parts
-    const ring = withoutExpired(this.#ring, clock.now() - spannedMs())
-    if (ring === this.#ring || !this.#mayWrite) return
-    if (await this.#tryUse(ring)) events.add('key-dropped', 'the last token that it signed has expired')
+    const dropping = (ring: SavedKeyRing): SavedKeyRing => withoutExpired(ring, clock.now() - spannedMs())
+    if (dropping(this.#ring) === this.#ring || !this.#mayWrite) return
+    if (await this.#tryChange(dropping))
+      events.add('key-dropped', 'the last token that it signed has expired')
   }
 
   get #mayWrite(): boolean {
@@ -83,9 +86,9 @@ export class KeyKeeper {
   }
 
   /** False when the file cannot be written: said in the log, and tried again a minute later. */
-  async #tryUse(ring: SavedKeyRing): Promise<boolean> {
+  async #tryChange(change: (ring: SavedKeyRing) => SavedKeyRing): Promise<boolean> {
     try {
-      await this.#use(ring)
+      await this.#change(change)
       return true
     } catch (error) {
       this.#retryAt = this.#parts.clock.monotonic() + retryMs
@@ -94,7 +97,15 @@ export class KeyKeeper {
     }
   }
 
-  async #use(ring: SavedKeyRing): Promise<void> {
+  /** One change after the other, each of the ring that the one before it left. */
+  #change(change: (ring: SavedKeyRing) => SavedKeyRing): Promise<void> {
+    const turn = this.#lastTurn.then(() => this.#write(change(this.#ring)))
+    this.#lastTurn = turn.catch(() => {})
+    return turn
+  }
+
+  async #write(ring: SavedKeyRing): Promise<void> {
+    if (ring === this.#ring) return
     this.#isWriting = true
     try {
       await this.#parts.write(ring)
@@ -104,4 +115,8 @@ export class KeyKeeper {
     this.#ring = ring
     this.#parts.onChange()
   }
+}
+
+function isRotating(ring: SavedKeyRing): boolean {
+  return ring.keys.filter((key) => key.retired === null).length > 1
 }

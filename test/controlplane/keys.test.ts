@@ -10,6 +10,10 @@ import {
   type SavedKeyRing,
 } from '../../gateway/controlplane/key-ring.js'
 import { heldUntil } from '../../gateway/domain/session.js'
+import type { EventLog } from '../../gateway/controlplane/event-log.js'
+import { KeyKeeper } from '../../gateway/controlplane/key-keeper.js'
+import { nullLog } from '../../gateway/domain/ports.js'
+import { until } from '../fixtures/until.js'
 import { hour, Machine, minute } from './harness.js'
 
 const now = 1_800_000_000_000
@@ -156,4 +160,40 @@ t.test('a key ring that cannot be written ends nothing, and is tried again', asy
   await run.pass(minute)
   await run.beat()
   t.equal(machine.ring.keys.length, 1, 'dropped when it can be')
+})
+
+t.test('a rotation that is asked for while an old key is dropped loses no key', async (t) => {
+  const written: SavedKeyRing[] = []
+  const gates: (() => void)[] = []
+  const keeper = new KeyKeeper(ringOf(keyOf(1, { verifiesUntil: now - 1 }), keyOf(2)), {
+    clock: { now: () => now, monotonic: () => 0 },
+    events: { add() {} } as unknown as EventLog,
+    log: nullLog,
+    write: (ring) => {
+      written.push(ring)
+      return new Promise((resolve) => gates.push(resolve))
+    },
+    randomSecret: () => Buffer.alloc(32, 9),
+    longestTokenMs: () => 1000,
+    spannedMs: () => 0,
+    onChange() {},
+  })
+  const dropped = keeper.dropExpired()
+  const rotated = keeper.rotate('operator')
+  for (const ids of [[2], [2, 3]]) {
+    await until('the next ring is written', () => gates.length > 0)
+    t.same(
+      written.at(-1)?.keys.map(({ id }) => id),
+      ids,
+    )
+    gates.shift()?.()
+  }
+  await dropped
+  await until('the new key is known', () => keeper.isRotating)
+  const verified = keeper.everyoneVerifies()
+  await until('the newest key signs', () => gates.length > 0)
+  gates.shift()?.()
+  await verified
+  t.same(await rotated, { keyId: 3 })
+  t.equal(keeper.spec.signsWith, 3)
 })

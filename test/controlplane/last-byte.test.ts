@@ -5,6 +5,9 @@ import { connect, type Socket } from 'node:net'
 import t from 'tap'
 import { deploy } from '../fixtures/fleet.js'
 import { startGateway, type Gateway } from '../fixtures/gateway.js'
+import { plainStart, startFront } from '../contract/fronts.js'
+import { RawClient } from '../fixtures/raw-client.js'
+import { until } from '../fixtures/until.js'
 
 const bytes = 16 * 1024 * 1024
 /** A client takes so much at a time. */
@@ -49,5 +52,36 @@ for (const engine of ['uws', 'node']) {
       t.ok(body.length >= bytes)
       t.equal(await stopped, 0)
     })
+  }
+}
+
+for (const name of ['uws', 'node'] as const) {
+  for (const framing of ['length', 'unknown'] as const) {
+    t.test(
+      `${name}: an answer that is complete but not taken yet is said to be so, ${framing}`,
+      async (t) => {
+        const body = Buffer.alloc(32 * 1024 * 1024, 'x')
+        const contentLength = framing === 'length' ? body.length : -1
+        const isTaken: boolean[] = []
+        const front = await startFront(t, name, ({ downstream }) =>
+          setImmediate(() => {
+            downstream.start({ ...plainStart, framing, contentLength })
+            downstream.write(body)
+            downstream.end()
+            isTaken.push(downstream.flush())
+          }),
+        )
+        const client = await RawClient.connect(front.port, t)
+        client.pause()
+        client.send('GET / HTTP/1.1\r\nHost: front.test\r\n\r\n')
+        await until('the answer is complete', () => isTaken.length === 1)
+        t.same(isTaken, [false])
+        const [scripted] = front.begun
+        t.equal(scripted?.drains, 0, 'nobody has read')
+        client.resume()
+        await until('all of it has come', () => client.size > body.length)
+        await until('it is told', () => (scripted?.drains ?? 0) > 0)
+      },
+    )
   }
 }
