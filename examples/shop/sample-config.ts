@@ -82,11 +82,21 @@ function inner(tree: unknown, key: string): unknown {
   return typeof tree === 'object' && tree !== null ? (tree as Tree)[key] : undefined
 }
 
+/** A file that is no YAML is the gateway's to complain of, with line and column. */
+async function readTree(path: string): Promise<unknown> {
+  const text = await readFile(path, 'utf8')
+  try {
+    return treeOf(text)
+  } catch {
+    return {}
+  }
+}
+
 /** Where the gateway will listen: by the environment, else by gateway.yaml, else by default. */
 export async function gatewayAddresses(configDirectory: string): Promise<{ http: Address; admin: Address }> {
   const names = await namesIn(configDirectory)
   const file = names.find((name) => /^gateway\.(ya?ml|json)$/.test(name))
-  const tree = file === undefined ? {} : treeOf(await readFile(join(configDirectory, file), 'utf8'))
+  const tree = file === undefined ? {} : await readTree(join(configDirectory, file))
   const http = inner(inner(tree, 'listen'), 'http')
   const { AMARRE_LISTEN_HTTP, AMARRE_ADMIN_LISTEN } = process.env
   return {

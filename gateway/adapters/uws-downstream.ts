@@ -29,6 +29,9 @@ const closeLength = 5
 /** A client that takes nothing for 10 s is cut by the library unless the pending write is tried again before. */
 const retryMs = 4_000
 
+/** A client that takes nothing at all for so long is given up: it would hold its release for ever. */
+const stallMs = 60_000
+
 /** The answers that wait for slow clients, each tried again every four seconds by one timer. */
 export class SlowClients {
   readonly #waiting = new Set<UwsDownstream>()
@@ -36,7 +39,11 @@ export class SlowClients {
 
   add(downstream: UwsDownstream): void {
     this.#waiting.add(downstream)
-    this.#timer ??= setInterval(() => this.#waiting.forEach((each) => each.pump()), retryMs).unref()
+    this.#timer ??= setInterval(() => this.#waiting.forEach((each) => each.retry()), retryMs).unref()
+  }
+
+  has(downstream: UwsDownstream): boolean {
+    return this.#waiting.has(downstream)
   }
 
   remove(downstream: UwsDownstream): void {
@@ -65,6 +72,8 @@ export class UwsDownstream implements Downstream {
   #isOver = false
   #isSlow = false
   #isWatching = false
+  /** When the client last took something, while it is slow. */
+  #progressAt = 0
   #isInHandler = true
   #isPaused = false
   /** The request has, or may have, a body; its connection has to be closed after the answer. */
@@ -234,6 +243,7 @@ export class UwsDownstream implements Downstream {
       this.#accepted += clamped.length
     } else {
       const accepted = this.#res.getWriteOffset()
+      if (accepted > this.#accepted) this.#progressAt = performance.now()
       this.#chunks[0] = clamped.subarray(accepted - this.#accepted)
       this.#accepted = accepted
       this.#becomeSlow()
@@ -292,6 +302,7 @@ export class UwsDownstream implements Downstream {
   // -- slow clients -----------------------------------------------------------------------------------------------------
 
   #becomeSlow(): void {
+    if (!this.#isSlow && !this.#slowClients.has(this)) this.#progressAt = performance.now()
     this.#isSlow = true
     this.#slowClients.add(this)
     // Paused reading would stop the writable event as well.
@@ -301,8 +312,22 @@ export class UwsDownstream implements Downstream {
     this.#res.onWritable(() => this.pump())
   }
 
-  /** Sends what waits; the library calls it when the client can take more, the timer when it has not for long. */
+  /** The client can take more. */
   pump(): boolean {
+    this.#progressAt = performance.now()
+    return this.#resend()
+  }
+
+  /** The client has not taken anything for long: tries again, or gives it up. */
+  retry(): void {
+    if (this.#isOver) return
+    if (performance.now() - this.#progressAt > stallMs) return this.giveUp()
+    // With nothing but the library's own buffer to send, its emptiness is for the library to tell.
+    if (this.#chunks.length === 0) this.#res.cork(noop)
+    else this.#resend()
+  }
+
+  #resend(): boolean {
     if (this.#isOver) return true
     // The library does not drain its own buffer while a handler is set, unless something is corked.
     this.#res.cork(noop)
@@ -318,6 +343,13 @@ export class UwsDownstream implements Downstream {
   cut(): void {
     if (this.#isOver) return
     this.#over()
+    this.#res.close()
+  }
+
+  /** Cuts for the front's own reasons: the exchange hears of it as of a client that went away. */
+  giveUp(): void {
+    if (this.#isOver) return
+    this.aborted()
     this.#res.close()
   }
 

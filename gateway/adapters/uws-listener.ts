@@ -38,7 +38,7 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
     try {
       begin()
     } catch (error) {
-      downstream.cut()
+      downstream.giveUp()
       options.onFault(error instanceof Error ? (error.stack ?? error.message) : String(error))
     }
   }

@@ -8,6 +8,7 @@ import { nextAttempt } from '../domain/retry.js'
 import type { SiteRoute } from '../domain/routing-table.js'
 import type { BodyFailure, Downstream, DownstreamEvents, FieldBlock } from './downstream.js'
 import type { DownstreamUpgrade } from './downstream-socket.js'
+import { EarlyBody } from './early-body.js'
 import { LongStay } from './long-stay.js'
 import type { OpenExchange } from './open-exchanges.js'
 import { publicError, refusalOf } from './refusal.js'
@@ -67,6 +68,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   #stay: LongStay | null = null
   #attempts = 0
   #received = 0
+  readonly #early = new EarlyBody()
   #status = 0
   #error: ErrorCode | null = null
   #isAnswered = false
@@ -134,6 +136,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     if (this.#isOver || this.#call === null) return
     this.#received += chunk.length
     if (this.#received > this.#state.requestBodyBytes) return this.onError(new GatewayError('body_too_large'))
+    this.#early.keep(chunk, isLast, this.#call.isWritten)
     const mayFlow = chunk.length === 0 || this.#call.write(chunk)
     if (isLast) this.#call.end()
     // A front that is paused reports no writable client either: a slow client is served first.
@@ -252,8 +255,8 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     const next = nextAttempt({
       advice: error.retry,
       isIdempotent: isIdempotentMethod(this.#head.method),
-      // Of a body that has not begun to flow nothing is lost.
-      hasBody: this.#framing !== 'none' && this.#received > 0,
+      // Of a body whose every byte is still here nothing is lost.
+      hasBody: this.#framing !== 'none' && !this.#early.isWhole,
       mayLeaveTarget: route.mayLeaveTarget,
       attempts: this.#attempts,
     })
@@ -262,6 +265,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
       route.target = anotherTarget(route.release, route.target, this.#state.balancing) ?? route.target
     }
     this.#send(route, true)
+    if (this.#call !== null) this.#early.replay(this.#call)
   }
 
   /** What the client did wrong is no error of the application's. */
