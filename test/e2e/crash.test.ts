@@ -9,17 +9,20 @@ import { startGateway } from '../fixtures/gateway.js'
 import { VerdictWatch } from '../fixtures/verdict-watch.js'
 import { Visitor } from '../fixtures/visitor.js'
 
-const idleTimeoutMs = 2_000
-/** Of the sites with one visitor, whom nobody hurries. */
-const shortIdle = { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '1s' } }) }
-const shortPromiseMs = 1_125
+const idleTimeoutMs = 4_000
+/** Long enough that a slow machine ends nobody's session between two clicks. */
+const shortIdle = { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '4s' } }) }
+const shortPromiseMs = 4_500
+/** Where nobody waits for the end of a session, none ends because a machine is slow. */
+const longIdle = { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '2m' } }) }
+const longPromiseMs = 135_000
 
 function faultsOf(guests: readonly Guest[]): string[] {
   return guests.flatMap(({ faults }) => faults)
 }
 
 t.test('kill -9 of a worker, then of the whole gateway, while visitors go on', async (t) => {
-  const gateway = await startGateway({ t })
+  const gateway = await startGateway({ t, config: shortIdle })
   await deploy(gateway, '1.0.0', t)
   const crowd = new Crowd(gateway.url, 5)
   const watch = new VerdictWatch(gateway)
@@ -85,7 +88,7 @@ t.test('a touch that a crash loses counts as a phantom, and the verdict waits fo
 })
 
 t.test('a touch that dies with its worker counts as a phantom too', async (t) => {
-  const gateway = await startGateway({ t, workers: 1, config: shortIdle })
+  const gateway = await startGateway({ t, workers: 1, config: longIdle })
   await deploy(gateway, '1.0.0', t)
   const visitor = new Visitor(gateway.url, { t })
   await visitor.go()
@@ -98,7 +101,7 @@ t.test('a touch that dies with its worker counts as a phantom too', async (t) =>
     release.verdict.reasons.some(({ by }) => by === 'phantoms'),
   )
   t.equal(verdict.kind, 'blocked', 'the verdict names the loss')
-  t.ok(phantomUntil(verdict) >= touchedAt + shortPromiseMs)
+  t.ok(phantomUntil(verdict) >= touchedAt + longPromiseMs)
   const page = (await visitor.go()).page
   t.equal(page.release, '1.0.0', 'another worker serves the visitor where he was')
   t.notOk(page.isNewSession)
