@@ -48,6 +48,8 @@ export interface Publication {
   readonly limits: WorkerLimits
   /** CIDR blocks or addresses. */
   readonly trustedProxies: readonly string[]
+  /** The gateway's name in `Via`; empty: none is added. */
+  readonly via: string
   /** Share of requests in the access log, 0 to 1; failed ones too where it says so. */
   readonly access: { readonly share: number; readonly errors: boolean }
 }

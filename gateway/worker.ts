@@ -55,6 +55,7 @@ const state: WorkerState = {
   table: null,
   trusted: new TrustedProxies([]),
   requestBodyBytes: 0,
+  via: '',
   reader: new TokenReader({ keys: [], signsWith: 0 }),
   activity: new Activity(),
   pools,
@@ -142,6 +143,7 @@ function usePublication(publication: Publication): void {
   state.table = buildRoutingTable(publication.table)
   state.reader.useRing(publication.keys)
   state.trusted = new TrustedProxies(publication.trustedProxies)
+  state.via = publication.via
   limits = publication.limits
   state.requestBodyBytes = limits.requestBodyBytes
   state.logAccess = accessLog(publication.access)

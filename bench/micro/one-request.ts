@@ -62,6 +62,7 @@ export const usualTable = buildRoutingTable({
       hosts: ['shop.example.com'],
       session: policy,
       stateless: [],
+      transportSecurity: '',
       rolloutId: 'a',
       releases: [
         { index: 1 as ReleaseIndex, version: release, share: 1, targets: [{ url, isHealthy: true }] },
@@ -121,7 +122,15 @@ export class FreshHeads {
       ;(i % 2 === 0 ? names : values).push(this.#bytes.toString('latin1', start, end))
       start = end
     })
-    const common = { method: 'GET', target: '/2k', path: '/2k', remoteAddress: '127.0.0.1', isSecure: false }
+    const common = {
+      method: 'GET',
+      target: '/2k',
+      path: '/2k',
+      remoteAddress: '127.0.0.1',
+      isSecure: false,
+      version: '1.1',
+      clientCertificate: '',
+    } as const
     return { ...common, names, values }
   }
 }
@@ -213,6 +222,7 @@ export function stateWith(upstream: InstantUpstream): WorkerState {
     table: usualTable,
     trusted: new TrustedProxies([]),
     requestBodyBytes: Infinity,
+    via: '',
     reader: usualReader(),
     activity: new Activity(),
     pools,

@@ -63,6 +63,7 @@ measureNs('encode the upstream head', 100_000, () => {
     contentLength: 0,
     release,
     session: identity.token?.id ?? null,
+    via: '',
     requestId: 'aaaaaaaa-1',
   })
   if (text.length < 600) throw new Error('encoded otherwise')

@@ -173,6 +173,8 @@ export function readHttp2Head(raw: readonly string[], endsHere: boolean, remoteA
     values,
     remoteAddress,
     isSecure: true,
+    version: '2',
+    clientCertificate: '',
   }
 }
 

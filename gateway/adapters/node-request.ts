@@ -47,6 +47,8 @@ export function readNodeHead(request: IncomingMessage): RequestHead {
     values,
     remoteAddress: addressText(socket.remoteAddress ?? ''),
     isSecure: socket instanceof TLSSocket,
+    version: isVersion10(request) ? '1.0' : '1.1',
+    clientCertificate: '',
   }
 }
 

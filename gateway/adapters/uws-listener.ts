@@ -107,6 +107,8 @@ function readRequest(res: uWS.HttpResponse, req: uWS.HttpRequest): RequestHead {
     values,
     remoteAddress: remoteAddress(res),
     isSecure: false,
+    version: '1.1',
+    clientCertificate: '',
   }
 }
 

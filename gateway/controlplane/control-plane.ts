@@ -338,8 +338,8 @@ export class ControlPlane implements SupervisorEvents {
 }
 
 function publishedSettings(issuer: string, gateway: GatewaySettings) {
-  const { limits, trustedProxies, log } = gateway
+  const { limits, trustedProxies, via, log } = gateway
   const access =
     log.access.kind === 'errors' ? { share: 0, errors: true } : { share: log.access.share, errors: false }
-  return { issuer, limits, trustedProxies, access }
+  return { issuer, limits, trustedProxies, via: via ?? '', access }
 }

@@ -10,6 +10,7 @@ export interface PublishedSettings {
   readonly issuer: string
   readonly limits: WorkerLimits
   readonly trustedProxies: readonly string[]
+  readonly via: string
   readonly access: { readonly share: number; readonly errors: boolean }
 }
 
@@ -60,10 +61,10 @@ export class Publisher {
     this.#generation++
     this.#noteServed(sites)
     this.#noteBirths(sites)
-    const { issuer, limits, trustedProxies, access } = settings
+    const { issuer, ...shared } = settings
     const { epochMs, spans, futureToleranceMs } = time
     const table = { generation: this.#generation, issuer, spans, futureToleranceMs, sites }
-    this.#channel.publish({ table, keys, epochMs, limits, trustedProxies, access })
+    this.#channel.publish({ table, keys, epochMs, ...shared })
   }
 
   #noteServed(sites: readonly SiteSpec[]): void {

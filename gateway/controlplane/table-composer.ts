@@ -2,6 +2,7 @@
 import type { ReleaseIndex, TargetUrl } from '../domain/ids.js'
 import { acceptsBirths, serves, type Release } from '../domain/release.js'
 import type { ReleaseSpec, SiteSpec } from '../domain/routing-table.js'
+import type { TransportSecurity } from '../domain/site-policy.js'
 import { isUsable, type TargetHealth } from '../domain/target-health.js'
 import { activeRelease, compareReleases, type Site } from './site-register.js'
 
@@ -20,12 +21,21 @@ export function composeSites(sites: readonly Site[], sources: TableSources): Sit
     hosts: site.policy.hosts,
     session: site.policy.session,
     stateless: site.policy.stateless,
+    transportSecurity: transportSecurityLine(site.policy.hsts),
     rolloutId: activeRelease(site)?.registration.version ?? '',
     releases: [...site.releases.values()]
       .filter((release) => serves(release) && !sources.isLeaving(release.index))
       .sort((a, b) => compareReleases(site, b, a))
       .map((release) => specOf(release, sources)),
   }))
+}
+
+/** RFC 6797 section 6.1. A site that was kept from before there was such a policy has none. */
+function transportSecurityLine(policy: TransportSecurity | null | undefined): string {
+  if (policy === null || policy === undefined) return ''
+  const subDomains = policy.includeSubDomains ? '; includeSubDomains' : ''
+  const preload = policy.preload ? '; preload' : ''
+  return `Strict-Transport-Security: max-age=${Math.floor(policy.maxAgeMs / 1000)}${subDomains}${preload}`
 }
 
 function specOf(release: Release, sources: TableSources): ReleaseSpec {

@@ -6,7 +6,8 @@ import { errorKinds, GatewayError, type ErrorCode } from '../domain/errors.js'
 import { isIdempotentMethod } from '../domain/request-facts.js'
 import { nextAttempt } from '../domain/retry.js'
 import type { SiteRoute } from '../domain/routing-table.js'
-import type { BodyFailure, Downstream, DownstreamEvents, FieldBlock } from './downstream.js'
+import type { BodyFailure, Downstream, DownstreamEvents } from './downstream.js'
+import { addedLines, answerFields } from './answer-fields.js'
 import type { DownstreamUpgrade } from './downstream-socket.js'
 import { EarlyBody } from './early-body.js'
 import { LongStay } from './long-stay.js'
@@ -15,7 +16,6 @@ import { publicError, refusalOf } from './refusal.js'
 import { headerOf, type RequestFraming, type RequestHead } from './request-head.js'
 import type { RequestIdentity } from './request-identity.js'
 import { framingOf, isEventStream, keptRuns, type FieldMasks } from './response-fields.js'
-import type { Handout } from './session-handout.js'
 import type { SocketEnd } from './socket-end.js'
 import { routeRequest, type Route } from './routing.js'
 import { openTunnel } from './tunnel.js'
@@ -174,7 +174,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     }
     this.#downstream.start({
       status: head.status,
-      fields: this.#fields(head, given),
+      fields: answerFields(head, given, this.#masks, addedLines(this.#state.via, route, head)),
       framing: framingOf(head),
       contentLength: head.contentLength,
       closes: this.#state.isLeaving,
@@ -188,7 +188,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     if (route === null || this.#upgrade === null) return
     this.#targetAnswered(route)
     const given = route.session.handOut(head, route.target, this.#state.clock.now())
-    const fields = { bytes: head.bytes, runs: keptRuns(head, this.#masks.usual), lines: given.lines }
+    const fields = answerFields(head, given, this.#masks, addedLines(this.#state.via, route, head))
     const client = this.#upgrade.downstream.accept(fields, protocol)
     if (client === null) {
       upstream.terminate()
@@ -202,15 +202,6 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   #targetAnswered(route: Route): void {
     const { pools, clock } = this.#state
     if (pools.isTroubled) pools.answered(route.target, clock.monotonic())
-  }
-
-  #fields(head: ResponseHead, given: Handout): FieldBlock {
-    if (given.lines === '') return { bytes: head.bytes, runs: keptRuns(head, this.#masks.usual), lines: '' }
-    if (given.cacheControl === null) {
-      return { bytes: head.bytes, runs: keptRuns(head, this.#masks.usual), lines: given.lines }
-    }
-    const lines = `${given.lines}\r\nCache-Control: ${given.cacheControl}`
-    return { bytes: head.bytes, runs: keptRuns(head, this.#masks.withoutCaching), lines }
   }
 
   onData(chunk: Buffer): void {

@@ -15,6 +15,8 @@ export interface UpstreamHeadInput {
   /** Null for requests without a session. */
   readonly session: SessionId | null
   readonly requestId: string
+  /** The gateway's name in `Via`; empty: none is added. */
+  readonly via: string
 }
 
 /** Request line to empty line, one character a byte. */
@@ -30,6 +32,8 @@ export function encodeUpstreamHead(input: UpstreamHeadInput): string {
   if (identity.cookie !== null) text += `cookie: ${identity.cookie}\r\n`
   text += framingLine(input)
   text += forwardedLines(head, identity)
+  if (input.via !== '') text += `via: ${head.version} ${input.via}\r\n`
+  if (head.clientCertificate !== '') text += `client-cert: ${head.clientCertificate}\r\n`
   text += `x-request-id: ${input.requestId}\r\namarre-release: ${input.release.version}\r\n`
   if (input.session !== null) text += `amarre-session: ${input.session}\r\n`
   return `${text}\r\n`
@@ -94,10 +98,26 @@ function forwardedLines(head: RequestHead, identity: RequestIdentity): string {
   const forwardedHost = identity.header('x-forwarded-host') || host
   const port = identity.header('x-forwarded-port') || portOf(forwardedHost, identity.isSecure)
   return (
+    forwardedLine(head, identity) +
     `x-forwarded-for: ${[...chain, head.remoteAddress].join(', ')}\r\n` +
     `x-forwarded-proto: ${identity.isSecure ? 'https' : 'http'}\r\n` +
     `x-forwarded-host: ${forwardedHost}\r\nx-forwarded-port: ${port}\r\n`
   )
+}
+
+/** RFC 7239 section 4: what a trusted proxy says goes on with its own address behind; where it says none there is none. */
+function forwardedLine(head: RequestHead, identity: RequestIdentity): string {
+  const said = head.values.filter((_, i) => head.names[i] === 'forwarded')
+  if (said.length === 0) return ''
+  const proto = head.isSecure ? 'https' : 'http'
+  const ours = `for=${nodeName(head.remoteAddress)};proto=${proto};host="${identity.header('host')}"`
+  return `forwarded: ${[...said, ours].join(', ')}\r\n`
+}
+
+/** RFC 7239 section 6. */
+function nodeName(address: string): string {
+  if (address === '') return 'unknown'
+  return address.includes(':') ? `"[${address}]"` : address
 }
 
 function portOf(host: string, isSecure: boolean): string {

@@ -18,6 +18,10 @@ export interface RequestHead {
   readonly remoteAddress: string
   /** The listener terminates TLS. */
   readonly isSecure: boolean
+  /** By which version of HTTP it came, as `Via` writes it (RFC 9110 section 7.6.3). */
+  readonly version: '1.0' | '1.1' | '2'
+  /** The client's verified certificate, as RFC 9440 writes it; empty for none. */
+  readonly clientCertificate: string
 }
 
 /** The first value of a field, by its lower-case name; empty when absent. */

@@ -87,6 +87,12 @@ function nominatedNames(head: ResponseHead): ReadonlySet<string> | null {
   return new Set(value.split(',').map((name) => name.trim()))
 }
 
+/** Whether there is a field of that kind. */
+export function hasField(head: ResponseHead, kind: number): boolean {
+  for (let i = 0; i < head.fields; i++) if (head.fieldKind[i] === kind) return true
+  return false
+}
+
 /** All values of one kind of field, joined by commas; empty when there is none. */
 export function fieldValues(head: ResponseHead, kind: number): string {
   let joined = ''

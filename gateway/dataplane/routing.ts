@@ -68,6 +68,7 @@ export function routeRequest(state: WorkerState, request: RoutedRequest): Routin
     release,
     session: session.id,
     requestId,
+    via: state.via,
   })
   const mayLeaveTarget = !isOwn(decision) || release.site.session.affinity === 'release'
   const route = { identity, release, session, framing, upstreamHead, mayLeaveTarget, target }

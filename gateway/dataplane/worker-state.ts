@@ -32,6 +32,8 @@ export interface WorkerState {
   table: RoutingTable | null
   trusted: TrustedProxies
   requestBodyBytes: number
+  /** The gateway's name in `Via`; empty: it adds none. */
+  via: string
   readonly reader: TokenReader
   readonly activity: Activity
   readonly pools: TargetPools

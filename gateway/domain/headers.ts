@@ -23,6 +23,7 @@ export const responseFields = [
   'amarre-session',
   'amarre-token',
   'proxy-authenticate',
+  'strict-transport-security',
 ] as const
 
 export type ResponseField = (typeof responseFields)[number]
@@ -44,6 +45,11 @@ const hopByHopRequest = [
   'http2-settings',
   'expect',
   'content-length',
+  // What only a proxy says: written anew, from its peers by `trustedProxies`.
+  'forwarded',
+  // RFC 9440 section 4: a verified certificate is the front's to tell, and nobody else's.
+  'client-cert',
+  'client-cert-chain',
 ]
 
 /** By length: no two are compared that cannot be equal, and nothing is hashed for names that are new each request. */

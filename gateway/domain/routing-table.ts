@@ -26,6 +26,8 @@ export interface SiteSpec {
   readonly hosts: readonly string[]
   readonly session: SessionPolicy
   readonly stateless: readonly string[]
+  /** The line `Strict-Transport-Security` of answers under TLS; empty for none. */
+  readonly transportSecurity: string
   /** Changes with every change of the split, so that an old hash decides nothing in a new rollout. */
   readonly rolloutId: string
   readonly releases: readonly ReleaseSpec[]
@@ -67,6 +69,8 @@ export interface SiteRoute {
   readonly stateless: PathSet
   /** Paths whose success ends the session: logouts. */
   readonly endsOn: PathSet
+  /** The line `Strict-Transport-Security` of answers under TLS; empty for none. */
+  readonly transportSecurity: string
   readonly rolloutId: string
   readonly spans: readonly TimeSpan[]
   readonly releases: readonly ReleaseRoute[]
@@ -150,6 +154,7 @@ class BuiltSite implements SiteRoute {
   readonly session: SessionPolicy
   readonly stateless: PathSet
   readonly endsOn: PathSet
+  readonly transportSecurity: string
   readonly rolloutId: string
   readonly spans: readonly TimeSpan[]
   readonly releases: readonly ReleaseRoute[]
@@ -163,6 +168,7 @@ class BuiltSite implements SiteRoute {
     this.session = spec.session
     this.stateless = new PathSet(spec.stateless)
     this.endsOn = new PathSet(spec.session.endsOn.paths)
+    this.transportSecurity = spec.transportSecurity
     this.rolloutId = spec.rolloutId
     this.spans = spans
     this.releases = spec.releases.map((release) => new BuiltRelease(this, release))

@@ -98,6 +98,13 @@ export interface PagePinPolicy {
   readonly sharedSessions: boolean
 }
 
+/** What browsers are told to remember under TLS (RFC 6797). */
+export interface TransportSecurity {
+  readonly maxAgeMs: number
+  readonly includeSubDomains: boolean
+  readonly preload: boolean
+}
+
 export interface SitePolicy {
   readonly site: SiteName
   readonly hosts: readonly HostPattern[]
@@ -109,6 +116,8 @@ export interface SitePolicy {
   readonly stateless: readonly PathPattern[]
   readonly assets: AssetPolicy
   readonly pagePin: PagePinPolicy
+  /** Null: nothing is said of it. */
+  readonly hsts: TransportSecurity | null
   /** Steers activation from the file. */
   readonly active: ReleaseVersion | null
   readonly freeze: boolean

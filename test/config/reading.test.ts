@@ -34,6 +34,7 @@ const gatewayDefaults = {
   keys: { file: null },
   watch: 'notify',
   trustedProxies: [],
+  via: null,
   log: { level: 'info', access: { kind: 'share', share: 0 } },
   webhooks: [],
   limits: {
@@ -80,6 +81,7 @@ const siteDefaults = {
   stateless: ['/robots.txt', '/sitemap.xml', '/favicon.ico'],
   assets: { paths: [], fallback: 'previous' },
   pagePin: { header: null, query: null, sharedSessions: false },
+  hsts: null,
   active: null,
   freeze: false,
   windows: [],
@@ -117,6 +119,7 @@ state: { directory: ./state }
 keys: { file: null }
 watch: notify
 trustedProxies: []
+via: null
 log: { level: info, access: off }
 webhooks: []
 limits: { requestHead: 16KiB, requestBody: 1GiB, headerTimeout: 10s, upstreamTimeout: 60s, connectTimeout: 2s, sessions: 10000000, exitDelay: 0s, drainOnExit: 30s }`
@@ -144,6 +147,7 @@ health: { path: /healthz, interval: 2s, timeout: 1s, healthyAfter: 2, unhealthyA
 stateless: [/robots.txt, /sitemap.xml, /favicon.ico]
 assets: { paths: [], fallback: previous }
 pagePin: { header: null, query: null, sharedSessions: false }
+hsts: null
 active: null
 freeze: false
 windows: []`
@@ -160,6 +164,7 @@ listen:
 workers: 3
 log: { level: debug, access: 12.5% }
 trustedProxies: [10.0.0.0/8, "::1", fd00::/8]
+via: edge-1
 webhooks: [{ url: "https://h.example/x", secretFile: s, events: [retired] }, { url: "http://h/", secretFile: s }]
 limits: { upstreamTimeout: never, drainOnExit: immediately, requestHead: 1.5KiB }`).value,
     {
@@ -174,6 +179,7 @@ limits: { upstreamTimeout: never, drainOnExit: immediately, requestHead: 1.5KiB 
       workers: 3,
       log: { level: 'debug', access: { kind: 'share', share: 0.125 } },
       trustedProxies: ['10.0.0.0/8', '::1', 'fd00::/8'],
+      via: 'edge-1',
       webhooks: [{ events: ['retired'] }, { events: null }],
       limits: { upstreamTimeoutMs: Infinity, drainOnExitMs: 0, requestHeadBytes: 1536 },
     },
@@ -198,6 +204,7 @@ active: 2.10`).problems.filter(({ severity }) => severity === 'error'),
     site(`
 session: { startsOn: { cookie: JSESSIONID }, legacy: { cookie: J, release: 1.10, until: 2030-05-01T22:00:00+02:00 } }
 health: { path: null }
+hsts: { maxAge: 30d, includeSubDomains: true }
 pagePin: { header: X-Page, sharedSessions: true }
 windows: [{ days: [mon], from: "22:00", to: 04:00, zone: Europe/Paris }, { from: 00:00, to: 23:59, zone: UTC }]
 active: 2.10`).value,
@@ -208,6 +215,7 @@ active: 2.10`).value,
       },
       health: { path: null },
       pagePin: { header: 'x-page' },
+      hsts: { maxAgeMs: 30 * 86_400_000, includeSubDomains: true, preload: false },
       windows: [{ days: ['mon'], from: '22:00', to: '04:00' }, { days: { length: 7 } }],
       active: '2.10',
     },
@@ -284,7 +292,7 @@ const badInput: readonly (readonly [FileReading<unknown>, readonly string[]])[] 
   [
     site('idleTimeout: 30m'),
     [
-      '1:1: idleTimeout: unknown key "idleTimeout", allowed: "hosts", "order", "session", "retain", "retire", "health", "stateless", "assets", "pagePin", "active", "freeze", "windows"; did you mean "session.idleTimeout"?',
+      '1:1: idleTimeout: unknown key "idleTimeout", allowed: "hosts", "order", "session", "retain", "retire", "health", "stateless", "assets", "pagePin", "hsts", "active", "freeze", "windows"; did you mean "session.idleTimeout"?',
     ],
   ],
   [site('retire: { xyzzy: 1 }'), ['1:11: retire.xyzzy: unknown key "xyzzy", allowed: "when", "quietPeriod"']],

@@ -33,6 +33,8 @@ function headOf(fields: Fields, changes: Partial<RequestHead> = {}): RequestHead
     values: fields.map(([, value]) => value),
     remoteAddress: '192.0.2.1',
     isSecure: false,
+    version: '1.1',
+    clientCertificate: '',
     ...changes,
   }
 }
@@ -303,11 +305,19 @@ interface Encoding {
   readonly contentLength?: number
   readonly session?: string | null
   readonly trusted?: readonly string[]
+  readonly via?: string
 }
 
 function encoded(
   fields: Fields,
-  { head: changes = {}, framing = 'none', contentLength = 0, session = null, trusted = [] }: Encoding = {},
+  {
+    head: changes = {},
+    framing = 'none',
+    contentLength = 0,
+    session = null,
+    trusted = [],
+    via = '',
+  }: Encoding = {},
 ): string[] {
   const head = headOf([...host, ...fields], changes)
   const client = identifyClient(head, new TrustedProxies(trusted))
@@ -321,6 +331,7 @@ function encoded(
     release,
     session: session as SessionId | null,
     requestId: 'id-1',
+    via,
   })
   const lines = text.split('\r\n')
   t.same(lines.slice(-2), ['', ''], 'it ends with an empty line')
@@ -445,6 +456,45 @@ t.test('a trusted proxy is believed, and its chain goes on with its own address'
   ])
   t.ok(encoded([['x-forwarded-port', '8443']], { trusted: ['192.0.2.1'] }).includes('x-forwarded-port: 8443'))
   t.ok(encoded([], { trusted: ['192.0.2.1'] }).includes('x-forwarded-host: shop.example.com'))
+})
+
+t.test('Forwarded passes from a trusted proxy alone, with its own address behind', async (t) => {
+  const said: Fields = [
+    ['forwarded', 'for=6.6.6.6;proto=https'],
+    ['Forwarded'.toLowerCase(), 'for=1.1.1.1'],
+  ]
+  t.same(encoded(said).slice(2), forwarded, 'a client is not believed')
+  const line =
+    'forwarded: for=6.6.6.6;proto=https, for=1.1.1.1, for=192.0.2.1;proto=http;host="shop.example.com"'
+  t.ok(encoded(said, { trusted: ['192.0.2.1'] }).includes(line))
+  t.notOk(encoded([], { trusted: ['192.0.2.1'] }).some((each) => each.startsWith('forwarded')))
+  const six = encoded(said, { trusted: ['fd00::1'], head: { remoteAddress: 'fd00::1' } })
+  t.ok(six.some((each) => each.includes(', for="[fd00::1]";proto=http')))
+})
+
+t.test('a certificate is what the front has verified, and never what a client says', async (t) => {
+  const said: Fields = [
+    ['client-cert', ':Zm9yZ2Vk:'],
+    ['client-cert-chain', ':Zm9yZ2Vk:'],
+  ]
+  t.same(encoded(said).slice(2), forwarded)
+  t.same(encoded(said, { trusted: ['192.0.2.1'] }).slice(2), forwarded, 'nor what a trusted proxy passes on')
+  const verified = encoded(said, { head: { clientCertificate: ':dmVyaWZpZWQ=:' } })
+  t.same(
+    verified.filter((each) => each.startsWith('client-cert')),
+    ['client-cert: :dmVyaWZpZWQ=:'],
+  )
+})
+
+t.test('Via is added by name where it is asked for, behind those of others', async (t) => {
+  const via = (changes: Encoding, fields: Fields = []) =>
+    encoded(fields, changes).filter((each) => each.startsWith('via'))
+  t.same(via({}), [])
+  t.same(via({ via: 'edge' }), ['via: 1.1 edge'])
+  t.same(via({ via: 'edge', head: { version: '2' } }, [['via', '1.0 other']]), [
+    'via: 1.0 other',
+    'via: 2 edge',
+  ])
 })
 
 t.test('the port is that of the Host, else that of the scheme', async (t) => {

@@ -70,6 +70,7 @@ function tableOf(
     hosts: ['*'],
     session: { ...policy, ...session },
     stateless: [],
+    transportSecurity: '',
     rolloutId: 'r',
   }
   const sites = [{ ...site, releases: isServed ? [release] : [] }]

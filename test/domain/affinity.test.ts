@@ -79,6 +79,7 @@ function siteOf({
     hosts: ['*'],
     session: { ...policy, ...session },
     stateless: ['/robots.txt', '/public/*'],
+    transportSecurity: '',
     rolloutId,
     releases,
   }

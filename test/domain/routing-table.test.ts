@@ -45,7 +45,15 @@ function releaseSpec(version: string, share: number, health: readonly boolean[] 
 }
 
 function siteSpec(name: string, hosts: string[], releases: ReleaseSpec[] = []): SiteSpec {
-  return { site: name as SiteName, hosts, session, stateless: [], rolloutId: 'r', releases }
+  return {
+    site: name as SiteName,
+    hosts,
+    session,
+    stateless: [],
+    transportSecurity: '',
+    rolloutId: 'r',
+    releases,
+  }
 }
 
 function tableOf(...sites: SiteSpec[]): RoutingTable {

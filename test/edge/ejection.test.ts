@@ -126,7 +126,17 @@ function tableOf(health: readonly boolean[]) {
     issuer: '0000000000000001',
     spans: [],
     futureToleranceMs: 0,
-    sites: [{ site, hosts: ['*'], session: policy, stateless: [], rolloutId: '', releases: [release] }],
+    sites: [
+      {
+        site,
+        hosts: ['*'],
+        session: policy,
+        stateless: [],
+        transportSecurity: '',
+        rolloutId: '',
+        releases: [release],
+      },
+    ],
   })
 }
 

@@ -74,6 +74,7 @@ export async function openFront(
     table: null,
     trusted: new TrustedProxies([]),
     requestBodyBytes: 1_000_000,
+    via: '',
     reader: new TokenReader({ keys: [{ id: 1, secret: Buffer.alloc(32, 7) }], signsWith: 1 }),
     activity: new Activity(),
     pools,
@@ -132,6 +133,16 @@ function tableOf(releases: readonly ReleaseSpec[]) {
     issuer: '0000000000000001',
     spans: [],
     futureToleranceMs: 300_000,
-    sites: [{ site, hosts: ['*'], session: policy, stateless: ['/public/*'], rolloutId: 'r1', releases }],
+    sites: [
+      {
+        site,
+        hosts: ['*'],
+        session: policy,
+        stateless: ['/public/*'],
+        transportSecurity: '',
+        rolloutId: 'r1',
+        releases,
+      },
+    ],
   })
 }

@@ -2,7 +2,7 @@
 // GatewaySettings. Knows nothing of files, positions or the environment.
 import { z } from 'zod'
 import type { AccessLog, GatewaySettings, HttpListen, HttpsListen } from './gateway-settings.js'
-import { addressBlock, listenAddress, webUrl } from './network-words.js'
+import { addressBlock, listenAddress, viaName, webUrl } from './network-words.js'
 import { duration, filePath, longestTimerMs, oneOf, percentage, size, text, wholeNumber } from './words.js'
 
 const KiB = 1024
@@ -149,7 +149,11 @@ export const gatewaySchema = z
     trustedProxies: z
       .array(addressBlock(), 'a list such as [10.0.0.0/8]')
       .prefault([])
-      .describe('From whom `X-Forwarded-*` is taken over.'),
+      .describe('From whom `X-Forwarded-*` and `Forwarded` are taken over.'),
+    via: viaName()
+      .nullable()
+      .prefault(null)
+      .describe('The name that the gateway adds to `Via` of requests and answers; `null`: it adds none.'),
     log: log.prefault({}).describe('What is written to the log.'),
     webhooks: z
       .array(webhook, 'a list of maps of "url", "secretFile" and "events"')
@@ -185,6 +189,7 @@ export function toGatewaySettings(words: GatewayWords): GatewaySettings {
     keys: words.keys,
     watch: words.watch,
     trustedProxies: words.trustedProxies,
+    via: words.via,
     log: { level: words.log.level, access: accessOf(words.log.access) },
     webhooks: words.webhooks.map((hook) => ({ ...hook, events: hook.events === 'all' ? null : hook.events })),
     limits: {

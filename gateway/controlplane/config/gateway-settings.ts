@@ -54,6 +54,8 @@ export interface GatewaySettings {
   readonly watch: 'notify' | 'poll'
   /** CIDR blocks or single addresses. */
   readonly trustedProxies: readonly string[]
+  /** The gateway's name in `Via`; null: it adds none. */
+  readonly via: string | null
   readonly log: { readonly level: LogLevel; readonly access: AccessLog }
   readonly webhooks: readonly Webhook[]
   readonly limits: Limits

@@ -4,7 +4,7 @@ import { isIP } from 'node:net'
 import { parseTargetUrl } from '../../domain/ids.js'
 import type { TargetUrl } from '../../domain/ids.js'
 import type { ListenAddress } from './gateway-settings.js'
-import { parsed } from './words.js'
+import { parsed, text } from './words.js'
 
 function parseListenAddress(written: string): ListenAddress | null {
   const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})$/.exec(written)
@@ -77,5 +77,14 @@ export function addressBlock() {
     'address or CIDR block',
     'an address or a block such as "10.0.0.7", "10.0.0.0/8" or "fd00::/8"',
     (written) => (isCidr(written) ? written : null),
+  )
+}
+
+/** A pseudonym in `Via` (RFC 9110 section 7.6.3). */
+export function viaName() {
+  return text(
+    'name',
+    /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,64}$/,
+    'a name such as "amarre" or "edge-1", without spaces',
   )
 }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { SiteName } from '../../domain/ids.js'
 import type { SessionPolicy, SessionStart, SitePolicy } from '../../domain/site-policy.js'
 import { cookieDomain, hostPattern } from './network-words.js'
+import { toTransportSecurity, transportSecurity } from './transport-security.js'
 import {
   applicationCookie,
   cookieName,
@@ -191,6 +192,7 @@ export const siteSchema = z
       .prefault({})
       .describe('Scripts, styles and images of different releases.'),
     pagePin: pagePin.prefault({}).describe('Lets two tabs on two releases both work.'),
+    hsts: transportSecurity(),
     active: releaseVersion()
       .nullable()
       .prefault(null)
@@ -247,6 +249,7 @@ export function toSitePolicy(site: SiteName, words: SiteWords): SitePolicy {
     stateless: words.stateless,
     assets: words.assets,
     pagePin: words.pagePin,
+    hsts: toTransportSecurity(words.hsts),
     active: words.active,
     freeze: words.freeze,
     windows: words.windows,
