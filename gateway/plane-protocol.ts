@@ -1,6 +1,6 @@
 // The messages between the planes: what the main process and a worker say to each other. Types only. They cross a
 // process border by structured clone, so typed arrays and Infinity are welcome.
-import type { SessionId } from './domain/ids.js'
+import type { SessionId, TargetUrl } from './domain/ids.js'
 import type { TableSpec } from './domain/routing-table.js'
 import type { SessionBatch } from './domain/session.js'
 
@@ -32,6 +32,8 @@ export interface WorkerLimits {
   readonly headerTimeoutMs: number
   readonly upstreamTimeoutMs: number
   readonly connectTimeoutMs: number
+  /** From a request to the end of its answer; Infinity: no bound. */
+  readonly exchangeTimeoutMs: number
 }
 
 export interface KeyRingSpec {
@@ -109,6 +111,8 @@ export interface WorkerReport {
   readonly foreignSeen: readonly (readonly [site: string, at: number])[]
   /** Sessions confirmed or touched since the last report. */
   readonly touched: SessionBatch
+  /** Targets that get no free choices, because of what became of the requests sent to them. */
+  readonly ejected: readonly TargetUrl[]
   /** Fronts' refusals that name a remedy: pairs of limitation and count. */
   readonly frontRefusals: readonly (readonly [limitation: string, count: number])[]
 }

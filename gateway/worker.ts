@@ -16,7 +16,7 @@ import { TargetPools } from './dataplane/target-pools.js'
 import { Tombstones } from './dataplane/tombstones.js'
 import type { UpstreamLimits } from './dataplane/upstream/upstream.js'
 import { composeReport } from './dataplane/worker-report.js'
-import type { AccessRecord, WorkerState } from './dataplane/worker-state.js'
+import { isFailure, type AccessRecord, type WorkerState } from './dataplane/worker-state.js'
 import type { SessionId } from './domain/ids.js'
 import { buildRoutingTable, type RoutingTable, type TargetRoute } from './domain/routing-table.js'
 import type { TimeSpan } from './domain/session.js'
@@ -49,6 +49,7 @@ let limits: WorkerLimits = {
   headerTimeoutMs: 10_000,
   upstreamTimeoutMs: 60_000,
   connectTimeoutMs: 2_000,
+  exchangeTimeoutMs: Infinity,
 }
 const pools = new TargetPools(upstreamLimits(limits))
 const state: WorkerState = {
@@ -222,7 +223,7 @@ function bury(ended: readonly EndedSession[]): void {
 function report(): void {
   const now = clock.now()
   state.tombstones.sweep(now)
-  state.open.refresh(now)
+  state.open.refresh(now, clock.monotonic() - limits.exchangeTimeoutMs)
   tell({ kind: 'report', report: composeReport(state) })
   if (state.table !== null) forgetReleases(state.table)
 }
@@ -230,7 +231,7 @@ function report(): void {
 function accessLog(policy: Publication['access']): ((record: AccessRecord) => void) | null {
   if (policy.share <= 0 && !policy.errors) return null
   return (record) => {
-    const isWanted = (policy.errors && record.status >= 500) || Math.random() < policy.share
+    const isWanted = (policy.errors && isFailure(record)) || Math.random() < policy.share
     if (isWanted) process.stdout.write(`${JSON.stringify({ access: record })}\n`)
   }
 }

@@ -340,6 +340,8 @@ export class ControlPlane implements SupervisorEvents {
 function publishedSettings(issuer: string, gateway: GatewaySettings) {
   const { limits, trustedProxies, via, log } = gateway
   const access =
-    log.access.kind === 'errors' ? { share: 0, errors: true } : { share: log.access.share, errors: false }
+    log.access.kind === 'errors'
+      ? { share: 0, errors: true }
+      : { share: log.access.share, errors: log.access.share > 0 }
   return { issuer, limits, trustedProxies, via: via ?? '', access }
 }

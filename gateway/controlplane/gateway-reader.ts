@@ -166,6 +166,7 @@ export class GatewayReader implements GatewayView {
       targets: release.registration.targets.map((url) => ({
         url,
         healthy: isHealthy(prober.healthOf(release.index, url)),
+        ejectedBy: traffic.ejectedBy(url),
       })),
       traffic: figures,
     }

@@ -24,7 +24,12 @@ export interface ReleaseReading {
   readonly ended: Readonly<Record<string, number>>
   /** 0 for none. */
   readonly oldestBornAt: number
-  readonly targets: readonly { readonly url: string; readonly healthy: boolean | null }[]
+  readonly targets: readonly {
+    readonly url: string
+    readonly healthy: boolean | null
+    /** Workers that pass it over. */
+    readonly ejectedBy: number
+  }[]
   /** Folded over all workers that ever were. */
   readonly traffic: ReleaseTraffic
 }

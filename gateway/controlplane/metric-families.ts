@@ -147,6 +147,14 @@ const lifecycleFamilies: readonly MetricFamily[] = [
     ),
   },
   {
+    name: 'amarre_target_ejected',
+    help: 'How many workers give a target no new visitors, because requests to it failed.',
+    type: 'gauge',
+    samples: perReleaseAnd('target', ({ targets }) =>
+      targets.map(({ url, ejectedBy }): readonly [string, number] => [url, ejectedBy]),
+    ),
+  },
+  {
     name: 'amarre_release_state',
     help: 'State of a release: 1 for the one it is in.',
     type: 'gauge',

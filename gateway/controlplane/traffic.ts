@@ -1,5 +1,6 @@
 // Figures of all workers together. A worker reports absolute values of its own life; when it dies its gauges drop and
 // its counters are folded into what the dead have left, so that no counter ever runs backwards.
+import type { TargetUrl } from '../domain/ids.js'
 import { latencyBoundsMs } from '../domain/latency-buckets.js'
 import type { ReleaseFigures, WorkerReport } from '../plane-protocol.js'
 
@@ -103,6 +104,13 @@ export class Traffic {
       for (const [limitation, count] of report.frontRefusals) add(sums, limitation, count)
     }
     return [...sums]
+  }
+
+  /** How many workers pass a target over. */
+  ejectedBy(target: TargetUrl): number {
+    let workers = 0
+    for (const { ejected } of this.#latest.values()) if (ejected.includes(target)) workers++
+    return workers
   }
 
   /** A release is removed, and its index may come to stand for another one. */

@@ -323,9 +323,11 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
 
   // -- account ----------------------------------------------------------------------------------------------------------
 
-  refresh(now: number): void {
+  refresh(now: number, beganBefore: number): void {
     this.#route?.session.refresh(now)
     if (this.#stay?.isOver(now) === true) this.#endStream()
+    else if (this.#startedAt < beganBefore && this.#stay === null)
+      this.onError(new GatewayError('exchange_timeout'))
   }
 
   leaveWithin(windowMs: number, now: number): void {

@@ -5,8 +5,11 @@
 export interface OpenExchange {
   before: OpenExchange | null
   after: OpenExchange | null
-  /** Tells the ledger that the session is alive, when that is due; ends an exchange that has lasted too long. */
-  refresh(now: number): void
+  /**
+   * Tells the ledger that the session is alive, when that is due; ends an exchange that has lasted too long, as one that
+   * began before that (monotonic) instant has.
+   */
+  refresh(now: number, beganBefore: number): void
   /** One that lasts (a socket, a stream of events) is to end within that time; others end by themselves. */
   leaveWithin(windowMs: number, now: number): void
   /** Ends the exchange; the worker's time is up. */
@@ -43,10 +46,10 @@ export class OpenExchanges {
     callback?.()
   }
 
-  refresh(now: number): void {
+  refresh(now: number, beganBefore: number): void {
     for (let exchange = this.#first; exchange !== null;) {
       const next: OpenExchange | null = exchange.after
-      exchange.refresh(now)
+      exchange.refresh(now, beganBefore)
       exchange = next
     }
   }

@@ -59,6 +59,13 @@ export class TargetPools {
     return standing === undefined ? 1 : shareOf(standing, now)
   }
 
+  /** Targets that get no part of it now. */
+  ejected(now: number): TargetUrl[] {
+    const out: TargetUrl[] = []
+    for (const [url, standing] of this.#standings) if (shareOf(standing, now) === 0) out.push(url)
+    return out
+  }
+
   sent(target: TargetRoute, now: number): void {
     this.#become(target.url, afterSending(this.#standingOf(target), now))
   }

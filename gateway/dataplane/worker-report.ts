@@ -14,6 +14,7 @@ export function composeReport(state: WorkerState, isLast = false): WorkerReport 
     rejected: activity.rejected.list(),
     foreignSeen: [...activity.foreignSeen],
     touched: activity.takeTouches(),
+    ejected: state.pools.ejected(state.clock.monotonic()),
     frontRefusals: [],
   }
 }

@@ -46,6 +46,11 @@ export const errorKinds = {
     status: 504,
     message: 'the application stopped in the middle of its answer',
   },
+  exchange_timeout: {
+    side: 'upstream',
+    status: 504,
+    message: 'the application did not complete its answer in time',
+  },
   body_cut: { side: 'upstream', status: 502, message: 'the application cut its answer short' },
   // the gateway
   queue_full: { side: 'gateway', status: 503, message: 'the application is busy' },

@@ -64,6 +64,7 @@ export function reportOf(changes: Partial<WorkerReport> = {}): WorkerReport {
     rejected: [],
     foreignSeen: [],
     touched: batchOf([]),
+    ejected: [],
     frontRefusals: [],
     ...changes,
   }

@@ -658,7 +658,7 @@ t.test(
             model.splice(step, 1)
           }
           for (const each of all) each.refreshed = 0
-          list.refresh(0)
+          list.refresh(0, 0)
           const isRight = all.every((each) => each.refreshed === (model.includes(each) ? 1 : 0))
           if (!isRight || list.size !== model.length) return false
         }

@@ -252,9 +252,11 @@ t.test(
     t.equal(statuses.filter((status) => status === 502).length, 3)
     t.equal(statuses.filter((status) => status === 200).length, 57)
     t.match(await gateway.waitForLog(/target is passed over/), new RegExp(`${sick.port}.*10000`))
-    await until('the failures are counted', async () => {
-      const errors = (await gateway.metrics()).by('reason', 'amarre_upstream_errors_total')
-      return errors.connection_lost === 3
+    await until('the failures are counted, and the ejection is seen', async () => {
+      const metrics = await gateway.metrics()
+      const errors = metrics.by('reason', 'amarre_upstream_errors_total')
+      const ejected = metrics.by('target', 'amarre_target_ejected')
+      return errors.connection_lost === 3 && ejected[sick.url] === 1 && ejected[sane.url] === 0
     })
   },
 )

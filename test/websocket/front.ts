@@ -111,7 +111,7 @@ export async function openFront(
       state.table = tableOf(published.map((release) => specOf(release, indices.get(release.version) ?? 99)))
     },
     seen: (release = 0) => state.activity.of(release as ReleaseIndex),
-    beat: () => state.open.refresh(clock.nowMs),
+    beat: () => state.open.refresh(clock.nowMs, -Infinity),
   }
   front.publish(releases)
   return front

@@ -103,6 +103,11 @@ const limits = z.strictObject({
   connectTimeout: duration({ min: 10, ...timer })
     .prefault('2s')
     .describe('How long connecting to a target may take.'),
+  exchangeTimeout: duration({ min: 100, ...timer, words: ['never'] })
+    .prefault('never')
+    .describe(
+      'How long a request may take from its head to the end of its answer; beyond: 504, or the answer is cut. Event streams and WebSockets apart.',
+    ),
   sessions: wholeNumber(1, 1_000_000_000)
     .prefault(10_000_000)
     .describe('Most confirmed sessions that are kept one by one; beyond, a release keeps bounds only.'),
@@ -198,6 +203,7 @@ export function toGatewaySettings(words: GatewayWords): GatewaySettings {
       headerTimeoutMs: bounds.headerTimeout,
       upstreamTimeoutMs: bounds.upstreamTimeout,
       connectTimeoutMs: bounds.connectTimeout,
+      exchangeTimeoutMs: bounds.exchangeTimeout,
       sessions: bounds.sessions,
       exitDelayMs: bounds.exitDelay,
       drainOnExitMs: bounds.drainOnExit,

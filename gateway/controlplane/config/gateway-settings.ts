@@ -36,6 +36,8 @@ export interface Limits {
   readonly headerTimeoutMs: number
   readonly upstreamTimeoutMs: number
   readonly connectTimeoutMs: number
+  /** Infinity: no bound. */
+  readonly exchangeTimeoutMs: number
   /** Most confirmed sessions in the ledger. */
   readonly sessions: number
   readonly exitDelayMs: number
