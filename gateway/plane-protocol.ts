@@ -107,6 +107,8 @@ export interface WorkerReport {
   readonly unrouted: readonly (readonly [site: string, status: number, count: number])[]
   /** Triples of site, reason and count. */
   readonly rejected: readonly (readonly [site: string, reason: string, count: number])[]
+  /** Visitors who met another release though the application knew them: triples of site, reason and count. */
+  readonly pinsLost: readonly (readonly [site: string, reason: string, count: number])[]
   /** When a token of another issuer was last seen on a site, wall ms. */
   readonly foreignSeen: readonly (readonly [site: string, at: number])[]
   /** Sessions confirmed or touched since the last report. */

@@ -301,6 +301,8 @@ export class ControlPlane implements SupervisorEvents {
     const sites = composeSites(this.register.sites, {
       healthOf: (release, url) => this.prober.healthOf(release, url),
       isLeaving: (index) => this.controller.retirement.isLeaving(index),
+      isServedEverywhere: (index) => this.publisher.isServedEverywhere(index),
+      now: this.parts.clock.now(),
     })
     this.publisher.publish(
       sites,

@@ -113,7 +113,7 @@ export class EvidenceBook {
   /** Looks at a release by the newest reports; to be called for each that serves, once a round. */
   observe(
     release: ReleaseIndex,
-    is: Pick<Evidence, 'acceptsBirths' | 'isStandingBy'>,
+    is: Pick<Evidence, 'acceptsBirths' | 'isStandingBy' | 'adoptionUntil'>,
   ): Omit<Evidence, 'doubts'> | null {
     const asOf = this.asOf
     if (asOf === null) return null

@@ -5,6 +5,7 @@ import { boarding, type WaitCause } from '../domain/schedule.js'
 import type { TargetHealth } from '../domain/target-health.js'
 import type { Verdict } from '../domain/verdict.js'
 import type { EventStatus, GatewayStatus, ReleaseStatus, SiteStatus, TargetStatus } from './admin-protocol.js'
+import { adoptionWarning } from './adoption.js'
 import type { ControlPlane } from './control-plane.js'
 import type { GatewayReading, GatewayView, Order, ReleaseReading } from './gateway-view.js'
 import { refusedByData } from './order-rules.js'
@@ -253,6 +254,8 @@ function warningsOf(site: Site, now: number): string[] {
     const reason = release.state.name === 'staged' ? whyStaged(site, release, now) : null
     if (reason !== null) warnings.push(`"${release.registration.version}" stays staged: ${reason}`)
   }
+  const adoption = adoptionWarning(site, now)
+  if (adoption !== null) warnings.push(adoption)
   const former = formerReleases(site).length
   if (former > site.policy.retain.previous) {
     warnings.push(`${former} former releases are kept, retain.previous is ${site.policy.retain.previous}`)

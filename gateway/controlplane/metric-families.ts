@@ -3,6 +3,7 @@
 import { latencyBoundsMs } from '../domain/latency-buckets.js'
 import { releaseStateNames } from './admin-protocol.js'
 import type { GatewayReading, ReleaseReading } from './gateway-view.js'
+import type { SiteTraffic } from './traffic.js'
 
 /** One line of the exposition; `suffix` tells the parts of a histogram. */
 export interface Sample {
@@ -22,6 +23,7 @@ export interface MetricFamily {
 /** Why sessions end by themselves in this version; always shown, so that a rate starts at zero. */
 const endReasons = ['idle', 'age', 'signal'] as const
 const rejectionReasons = ['malformed', 'signature', 'key', 'site', 'expired', 'future'] as const
+const lostPinReasons = ['idle', 'age'] as const
 
 type ReleaseLabels = { readonly site: string; readonly release: string }
 
@@ -133,7 +135,13 @@ const trafficFamilies: readonly MetricFamily[] = [
     name: 'amarre_tokens_rejected_total',
     help: 'Affinity tokens that were treated as none, by reason.',
     type: 'counter',
-    samples: rejectionSamples,
+    samples: perSiteReason(rejectionReasons, ({ rejected }) => rejected),
+  },
+  {
+    name: 'amarre_pins_lost_total',
+    help: "Visitors with the application's cookie but an expired token who met another release, by what expired it.",
+    type: 'counter',
+    samples: perSiteReason(lostPinReasons, ({ pinsLost }) => pinsLost),
   },
 ]
 
@@ -257,15 +265,20 @@ function durationSamples(release: ReleaseReading): readonly Sample[] {
   ]
 }
 
-/** Every known site has every reason, so that a rate starts at zero. */
-function rejectionSamples(reading: GatewayReading): readonly Sample[] {
-  const counts = new Map<string, ReadonlyMap<string, number>>()
-  for (const { site } of reading.releases) counts.set(site, new Map())
-  for (const { site, rejected } of reading.sites) counts.set(site, rejected)
-  return [...counts].flatMap(([site, rejected]) =>
-    [...new Set([...rejectionReasons, ...rejected.keys()])].map((reason) => ({
-      labels: { site, reason },
-      value: rejected.get(reason) ?? 0,
-    })),
-  )
+/** Counts of each site by reason; every known site has every reason, so that a rate starts at zero. */
+function perSiteReason(
+  reasons: readonly string[],
+  countsOf: (site: SiteTraffic) => ReadonlyMap<string, number>,
+): MetricFamily['samples'] {
+  return (reading) => {
+    const counts = new Map<string, ReadonlyMap<string, number>>()
+    for (const { site } of reading.releases) counts.set(site, new Map())
+    for (const site of reading.sites) counts.set(site.site, countsOf(site))
+    return [...counts].flatMap(([site, byReason]) =>
+      [...new Set([...reasons, ...byReason.keys()])].map((reason) => ({
+        labels: { site, reason },
+        value: byReason.get(reason) ?? 0,
+      })),
+    )
+  }
 }

@@ -33,8 +33,8 @@ export class Publisher {
   #generation = 0
   #fingerprint = ''
   readonly #servedSince = new Map<ReleaseIndex, number>()
-  /** Of releases that accepted births: the generation in which they ceased to; Infinity while they do. */
-  readonly #birthsUntil = new Map<ReleaseIndex, number>()
+  readonly #births = new Ceasing()
+  readonly #adoptions = new Ceasing()
 
   constructor(channel: PublicationChannel) {
     this.#channel = channel
@@ -78,18 +78,23 @@ export class Publisher {
   }
 
   #noteBirths(sites: readonly SiteSpec[]): void {
-    const accepting = new Set(
-      sites.flatMap(({ releases }) => releases.filter(({ share }) => share > 0).map(({ index }) => index)),
+    const accepting = sites.flatMap(({ releases }) => releases.filter(({ share }) => share > 0))
+    const adopting = sites.flatMap(({ adoption }) => adoption?.release ?? [])
+    this.#births.note(
+      accepting.map(({ index }) => index),
+      this.#generation,
     )
-    for (const [index, until] of this.#birthsUntil) {
-      if (until === Infinity && !accepting.has(index)) this.#birthsUntil.set(index, this.#generation)
-    }
-    for (const index of accepting) this.#birthsUntil.set(index, Infinity)
+    this.#adoptions.note(adopting, this.#generation)
   }
 
   /** The generation from which on no worker gives births to the release; 0 when none ever did. */
   birthsEndedIn(release: ReleaseIndex): number {
-    return this.#birthsUntil.get(release) ?? 0
+    return this.#births.endedIn(release)
+  }
+
+  /** The generation from which on no worker has visitors from before the gateway board the release; 0 as above. */
+  adoptionEndedIn(release: ReleaseIndex): number {
+    return this.#adoptions.endedIn(release)
   }
 
   /** Whether every worker routes by a table in which the release serves. */
@@ -101,5 +106,21 @@ export class Publisher {
   isAcknowledged(generation: number): boolean {
     const { acknowledged } = this.#channel
     return acknowledged !== null && acknowledged >= generation
+  }
+}
+
+/** Since when what releases did is over: the generation in which each ceased; Infinity while it goes on. */
+class Ceasing {
+  readonly #until = new Map<ReleaseIndex, number>()
+
+  note(going: readonly ReleaseIndex[], generation: number): void {
+    for (const [index, until] of this.#until) {
+      if (until === Infinity && !going.includes(index)) this.#until.set(index, generation)
+    }
+    for (const index of going) this.#until.set(index, Infinity)
+  }
+
+  endedIn(release: ReleaseIndex): number {
+    return this.#until.get(release) ?? 0
   }
 }

@@ -8,6 +8,7 @@ import { boarding } from '../domain/schedule.js'
 import type { TimeSpan } from '../domain/session.js'
 import { isUsable } from '../domain/target-health.js'
 import { compareVersions } from '../domain/version-order.js'
+import { isAwaitedByAdoption } from './adoption.js'
 import type { DesiredState } from './config/desired-state.js'
 import type { Doubts } from './doubts.js'
 import type { EventLog } from './event-log.js'
@@ -143,6 +144,10 @@ export class ReleaseController {
     }
     const staged = current()
     if (staged?.state.name === 'staged') this.#board(site, staged)
+    const waiting = current()
+    if (waiting !== undefined && this.#isAwaited(site, waiting)) {
+      this.#apply(site, waiting, { type: 'drain', because: 'adoption' }, 'site.yaml: session.legacy')
+    }
     const retired = current()
     if (retired?.state.name === 'retired' && retired.withdrawn) this.#remove(site, retired)
   }
@@ -212,6 +217,12 @@ export class ReleaseController {
     )
     if (next !== undefined)
       this.#activate(site, next, `"${from.registration.version}" no longer accepts births`)
+  }
+
+  /** Visitors from before the gateway may board it although it was never active. */
+  #isAwaited(site: Site, release: Release): boolean {
+    if (!isAwaitedByAdoption(site, release, this.#parts.clock.now())) return false
+    return this.#parts.publisher.isServedEverywhere(release.index)
   }
 
   #isHealthy(release: Release): boolean {

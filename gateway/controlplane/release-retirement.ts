@@ -6,6 +6,7 @@ import { acceptsBirths, isOnItsWayOut, serves, type Release, type ReleaseEvent }
 import { dueForRetirement, verdict as judge } from '../domain/retirement.js'
 import type { TimeSpan } from '../domain/session.js'
 import type { Verdict } from '../domain/verdict.js'
+import { adoptionUntil } from './adoption.js'
 import type { Doubts } from './doubts.js'
 import type { EvidenceBook } from './evidence-book.js'
 import type { Publisher } from './publisher.js'
@@ -79,8 +80,10 @@ export class ReleaseRetirement {
     const { register, evidence, doubts, clock } = this.#parts
     const site = register.site(release.registration.site)
     const now = clock.now()
+    const adopts = site === null ? 0 : adoptionUntil(site, release, now)
     const seen = evidence.observe(release.index, {
-      acceptsBirths: acceptsBirths(release) || this.#mayStillBear(release),
+      acceptsBirths: acceptsBirths(release) || this.#mayStillBear(release, adopts > 0),
+      adoptionUntil: adopts,
       isStandingBy: ['registered', 'checking', 'staged'].includes(release.state.name),
     })
     const asOf = seen?.asOf ?? now
@@ -94,8 +97,10 @@ export class ReleaseRetirement {
   }
 
   /** Not every worker has reported since births were taken from it. */
-  #mayStillBear(release: Release): boolean {
-    return !this.#parts.evidence.allReportedAt(this.#parts.publisher.birthsEndedIn(release.index))
+  #mayStillBear({ index }: Release, adopts: boolean): boolean {
+    const { evidence, publisher } = this.#parts
+    if (!evidence.allReportedAt(publisher.birthsEndedIn(index))) return true
+    return !adopts && !evidence.allReportedAt(publisher.adoptionEndedIn(index))
   }
 
   #followVerdict(site: Site, release: Release, found: Verdict): void {

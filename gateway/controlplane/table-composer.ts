@@ -1,15 +1,21 @@
 // The routing table that the present state of all releases asks for.
 import type { ReleaseIndex, TargetUrl } from '../domain/ids.js'
-import { acceptsBirths, serves, type Release } from '../domain/release.js'
+import type { PagePin } from '../domain/page-pin.js'
+import { acceptsBirths, isLive, serves, type Release } from '../domain/release.js'
 import type { ReleaseSpec, SiteSpec } from '../domain/routing-table.js'
-import type { TransportSecurity } from '../domain/site-policy.js'
+import type { PagePinPolicy, TransportSecurity } from '../domain/site-policy.js'
 import { isUsable, type TargetHealth } from '../domain/target-health.js'
+import { adoptionSpec } from './adoption.js'
 import { activeRelease, compareReleases, type Site } from './site-register.js'
 
 export interface TableSources {
   healthOf(release: ReleaseIndex, url: TargetUrl): TargetHealth | null
   /** Releases that are being taken out of service: no worker is to serve them any more. */
   isLeaving(release: ReleaseIndex): boolean
+  /** Every worker routes by a table in which the release serves. */
+  isServedEverywhere(release: ReleaseIndex): boolean
+  /** Wall-clock ms. */
+  readonly now: number
 }
 
 /** One spec a site, each with every release that serves, newest first. */
@@ -22,6 +28,13 @@ export function composeSites(sites: readonly Site[], sources: TableSources): Sit
     session: site.policy.session,
     stateless: site.policy.stateless,
     transportSecurity: transportSecurityLine(site.policy.hsts),
+    assets: site.policy.assets.fallback === 'none' ? [] : site.policy.assets.paths,
+    pagePin: pagePinOf(site.policy.pagePin),
+    adoption: adoptionSpec(
+      site,
+      sources.now,
+      (index) => !sources.isLeaving(index) && sources.isServedEverywhere(index),
+    ),
     rolloutId: activeRelease(site)?.registration.version ?? '',
     releases: [...site.releases.values()]
       .filter((release) => serves(release) && !sources.isLeaving(release.index))
@@ -38,11 +51,17 @@ function transportSecurityLine(policy: TransportSecurity | null | undefined): st
   return `Strict-Transport-Security: max-age=${Math.floor(policy.maxAgeMs / 1000)}${subDomains}${preload}`
 }
 
+/** Off unless the releases share their sessions: a part from another release would know nobody. */
+function pagePinOf({ header, query, sharedSessions }: PagePinPolicy): PagePin | null {
+  return sharedSessions && (header !== null || query !== null) ? { header, query } : null
+}
+
 function specOf(release: Release, sources: TableSources): ReleaseSpec {
   return {
     index: release.index,
     version: release.registration.version,
     share: acceptsBirths(release) ? 1 : 0,
+    isLive: isLive(release),
     targets: [
       ...release.registration.targets.map((url) => ({
         url,

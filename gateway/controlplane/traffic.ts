@@ -21,6 +21,7 @@ export interface SiteTraffic {
   readonly site: string
   readonly unrouted: ReadonlyMap<number, number>
   readonly rejected: ReadonlyMap<string, number>
+  readonly pinsLost: ReadonlyMap<string, number>
 }
 
 /** Identifies one worker's life; a restarted worker is another one. */
@@ -32,6 +33,7 @@ export class Traffic {
   readonly #dead = new Map<number, ReleaseTraffic>()
   readonly #deadUnrouted = new Map<string, Map<number, number>>()
   readonly #deadRejected = new Map<string, Map<string, number>>()
+  readonly #deadPinsLost = new Map<string, Map<string, number>>()
   readonly #deadRefusals = new Map<string, number>()
 
   reported(worker: WorkerKey, report: WorkerReport): void {
@@ -52,6 +54,7 @@ export class Traffic {
     for (const figures of last.releases) addCounters(this.#deadOf(figures.index), figures)
     for (const [site, status, count] of last.unrouted) add(inner(this.#deadUnrouted, site), status, count)
     for (const [site, reason, count] of last.rejected) add(inner(this.#deadRejected, site), reason, count)
+    for (const [site, reason, count] of last.pinsLost) add(inner(this.#deadPinsLost, site), reason, count)
     for (const [limitation, count] of last.frontRefusals) add(this.#deadRefusals, limitation, count)
   }
 
@@ -86,15 +89,18 @@ export class Traffic {
   sites(): SiteTraffic[] {
     const unrouted = copyOf(this.#deadUnrouted)
     const rejected = copyOf(this.#deadRejected)
+    const pinsLost = copyOf(this.#deadPinsLost)
     for (const report of this.#latest.values()) {
       for (const [site, status, count] of report.unrouted) add(inner(unrouted, site), status, count)
       for (const [site, reason, count] of report.rejected) add(inner(rejected, site), reason, count)
+      for (const [site, reason, count] of report.pinsLost) add(inner(pinsLost, site), reason, count)
     }
-    const names = new Set([...unrouted.keys(), ...rejected.keys()])
+    const names = new Set([...unrouted.keys(), ...rejected.keys(), ...pinsLost.keys()])
     return [...names].map((site) => ({
       site,
       unrouted: inner(unrouted, site),
       rejected: inner(rejected, site),
+      pinsLost: inner(pinsLost, site),
     }))
   }
 

@@ -5,6 +5,7 @@ import type { ReleaseIndex, SessionId, SiteName } from '../domain/ids.js'
 import { latencyBoundsMs, latencyBucket } from '../domain/latency-buckets.js'
 import { extendPromise, type SessionBatch, type TimeSpan } from '../domain/session.js'
 import type { TokenRejection } from './affinity-token.js'
+import type { LostPin } from './lost-pin.js'
 
 /** The counters of one release in this worker. */
 export class ReleaseActivity {
@@ -23,7 +24,7 @@ export class ReleaseActivity {
     this.index = index
   }
 
-  /** A token was handed out at a birth, or a stream of such a session seen open: it counts until then. */
+  /** A token was handed out at a birth, such a session's stream or a page that names the release seen: until then. */
   promised(until: number): void {
     if (until > this.birthsUntil) this.birthsUntil = until
   }
@@ -97,6 +98,7 @@ export class Activity {
   readonly #touches = new TouchColumns()
   readonly unrouted = new SiteCounts<number>()
   readonly rejected = new SiteCounts<TokenRejection>()
+  readonly pinsLost = new SiteCounts<LostPin>()
   readonly foreignSeen = new Map<SiteName, number>()
 
   of(index: ReleaseIndex): ReleaseActivity {

@@ -6,9 +6,11 @@ import type { SessionId } from '../domain/ids.js'
 import type { ReleaseRoute, TargetRoute } from '../domain/routing-table.js'
 import { countedUntil, grainMs, honouredUntil, promiseSpanMs } from '../domain/session.js'
 import type { SessionPolicy } from '../domain/site-policy.js'
+import { lostPin, type LostPin } from './lost-pin.js'
 import type { RequestIdentity } from './request-identity.js'
 import { fieldValues, isEventStream } from './response-fields.js'
 import { handout, type Handout, type HandoutSession, type ResponseFacts } from './session-handout.js'
+import { sessionSignal } from './session-signal.js'
 import type { ResponseHead } from './upstream/upstream.js'
 import { newSessionId, type WorkerState } from './worker-state.js'
 
@@ -16,7 +18,6 @@ const kinds = {
   cacheControl: fieldKindOf('cache-control'),
   cdnCacheControl: fieldKindOf('cdn-cache-control'),
   surrogateControl: fieldKindOf('surrogate-control'),
-  signal: fieldKindOf('amarre-session'),
 }
 
 /** A session's promise has this many units; the ledger hears of a busy session once a unit. */
@@ -29,7 +30,9 @@ export class ExchangeSession {
   readonly #state: WorkerState
   readonly #identity: RequestIdentity
   readonly #release: ReleaseRoute
-  readonly #session: HandoutSession
+  /** One that is unpinned may be born when the answer comes. */
+  #session: HandoutSession
+  readonly #lost: LostPin | null
   readonly #startedAt: number
   #nextRefreshAt: number
   /** A birth whose token was handed out. */
@@ -45,6 +48,7 @@ export class ExchangeSession {
     this.#identity = identity
     this.#release = decision.release
     this.#session = sessionOf(decision, identity, now)
+    this.#lost = decision.kind === 'board' ? lostPin(decision.because, identity, decision.release) : null
     this.#startedAt = now
     this.#nextRefreshAt = now + this.#refreshMs()
     state.activity.of(decision.release.index).lastTouchAt = now
@@ -61,6 +65,9 @@ export class ExchangeSession {
         return session.verified.token.id
       case 'trailing':
         return session.token.id
+      case 'page':
+        return session.token?.id ?? null
+      case 'unpinned':
       case 'none':
         return null
       default:
@@ -74,8 +81,9 @@ export class ExchangeSession {
     return this.#isBorn ? this.#startedAt : null
   }
 
-  /** A confirmed session came: the ledger hears of it once a unit. */
+  /** A confirmed session came: the ledger hears of it once a unit. A page that names the release may go on doing so. */
   #reportArrival(now: number): void {
+    if (this.#session.kind === 'page') return this.#touch(this.#countedUntil(now))
     if (this.#session.kind !== 'own') return
     const { verified, revives } = this.#session
     if (now < verified.nextReportAt) return
@@ -91,12 +99,16 @@ export class ExchangeSession {
 
   /** The response's head has come: decides what it does to the visitor's token, and accounts for it. */
   handOut(head: ResponseHead, target: TargetRoute, now: number): Handout {
+    const response = this.#facts(head, now)
+    if (this.#session.kind === 'unpinned' && response.signal === 'start') {
+      this.#session = { kind: 'birth', id: newSessionId(), bornAt: this.#startedAt }
+    }
     const given = handout({
       session: this.#session,
       identity: this.#identity,
       release: this.#current() ?? this.#release,
       target,
-      response: this.#facts(head),
+      response,
       isOver: this.#isOver(now),
       ring: this.#state.reader.ring,
       issuer: this.#state.table?.issuer ?? '',
@@ -110,11 +122,14 @@ export class ExchangeSession {
     return given
   }
 
-  /** A logout path that succeeds says the same as the application's signal. */
-  #facts(head: ResponseHead): ResponseFacts {
-    const facts = responseFacts(head)
-    const isLogout = head.status < 400 && this.#release.site.endsOn.has(this.#identity.path)
-    return isLogout ? { ...facts, signal: 'end' } : facts
+  #facts(head: ResponseHead, now: number): ResponseFacts {
+    return {
+      status: head.status,
+      signal: sessionSignal(head, this.#release.site, this.#identity.path, now),
+      cacheControl: fieldValues(head, kinds.cacheControl),
+      cdnCacheControl: [fieldValues(head, kinds.cdnCacheControl), fieldValues(head, kinds.surrogateControl)],
+      isHeld: head.status === 101 || (head.status === 200 && isEventStream(head)),
+    }
   }
 
   /** The release by the table in force now, whose policy rules what is handed out; null when it serves no more. */
@@ -132,6 +147,7 @@ export class ExchangeSession {
   #countIssued(until: number, held: boolean, now: number): void {
     if (this.#session.kind === 'birth') {
       this.#isBorn = true
+      if (this.#lost !== null) this.#state.activity.pinsLost.add(this.#release.site.name, this.#lost)
       const activity = this.#state.activity.of(this.#release.index)
       activity.births++
       activity.promised(held ? this.#countedUntil(now) : until)
@@ -158,7 +174,7 @@ export class ExchangeSession {
       const { token } = this.#session.verified
       if (this.#state.tombstones.has(token.id, this.#state.clock.now())) return
       this.#state.activity.touched(token.id, this.#release.index, token.bornAt, until)
-    } else if (this.#isBorn) {
+    } else if (this.#isBorn || this.#session.kind === 'page') {
       this.#state.activity.of(this.#release.index).promised(until)
     }
   }
@@ -192,19 +208,13 @@ function sessionOf(
       return { kind: 'trailing', token: decision.token }
     case 'board':
       return { kind: 'birth', id: newSessionId(), bornAt: now }
+    case 'page':
+      return { kind: 'page', token: identity.token }
+    case 'unpinned':
+      return { kind: 'unpinned' }
     case 'pass':
       return { kind: 'none' }
     default:
       return decision satisfies never
-  }
-}
-
-function responseFacts(head: ResponseHead): ResponseFacts {
-  return {
-    status: head.status,
-    signal: fieldValues(head, kinds.signal).trim().toLowerCase(),
-    cacheControl: fieldValues(head, kinds.cacheControl),
-    cdnCacheControl: [fieldValues(head, kinds.cdnCacheControl), fieldValues(head, kinds.surrogateControl)],
-    isHeld: head.status === 101 || (head.status === 200 && isEventStream(head)),
   }
 }

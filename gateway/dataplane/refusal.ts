@@ -6,7 +6,7 @@ import type { SiteRoute } from '../domain/routing-table.js'
 import { errorResponse, restartResponse, type ErrorResponse } from './error-response.js'
 import { headerOf, type RequestHead } from './request-head.js'
 import type { RequestIdentity } from './request-identity.js'
-import { restartAskedBy, withRestart } from './restart-link.js'
+import { restartAskedBy, withRestart } from '../domain/restart-link.js'
 import { clearCookieLines } from './token-cookie.js'
 
 export interface Refused {

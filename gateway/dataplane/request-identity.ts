@@ -5,6 +5,7 @@ import type { SiteRoute } from '../domain/routing-table.js'
 import { isHonoured, type Token } from '../domain/session.js'
 import type { Activity } from './activity.js'
 import type { TokenReader, VerifiedToken } from './affinity-token.js'
+import { hasCookie } from './application-cookie.js'
 import type { ClientIdentity } from './client-identity.js'
 import { headerOf, type RequestHead } from './request-head.js'
 import { readCookies } from './token-cookie.js'
@@ -22,6 +23,7 @@ export interface IdentitySources {
 export class RequestIdentity implements RequestFacts {
   readonly method: string
   readonly path: string
+  readonly target: string
   readonly clientAddress: string
   readonly isSecure: boolean
   readonly isHeaderClient: boolean
@@ -37,6 +39,7 @@ export class RequestIdentity implements RequestFacts {
     this.#head = head
     this.method = head.method
     this.path = head.path
+    this.target = head.target
     this.client = client
     this.clientAddress = client.address
     this.isSecure = client.isSecure
@@ -53,6 +56,10 @@ export class RequestIdentity implements RequestFacts {
 
   header(name: string): string {
     return headerOf(this.#head, name)
+  }
+
+  hasCookie(name: string): boolean {
+    return this.cookie !== null && hasCookie(this.cookie, name)
   }
 }
 

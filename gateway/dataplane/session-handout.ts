@@ -11,15 +11,22 @@ import { clearCookieLines, setCookieLine } from './token-cookie.js'
 /** The session of one exchange, as decided. */
 export type HandoutSession =
   | { readonly kind: 'none' }
+  /** None yet: the application says when one begins. */
+  | { readonly kind: 'unpinned' }
+  /** Part of a page of another release: the visitor's own session is elsewhere and stays as it is. */
+  | { readonly kind: 'page'; readonly token: Token | null }
   | { readonly kind: 'birth'; readonly id: SessionId; readonly bornAt: number }
   | { readonly kind: 'own'; readonly verified: VerifiedToken; readonly revives: boolean }
   /** Ended a moment ago; nothing is handed out. */
   | { readonly kind: 'trailing'; readonly token: Token }
 
+export type SessionSignal = 'start' | 'end' | 'none'
+
 /** What the response says that matters here. */
 export interface ResponseFacts {
   readonly status: number
-  readonly signal: string
+  /** The application begins or ends its session, by its word or by its cookie. */
+  readonly signal: SessionSignal
   readonly cacheControl: string
   /** Of CDN-Cache-Control and of Surrogate-Control. */
   readonly cdnCacheControl: readonly string[]
@@ -60,15 +67,15 @@ export function handout(input: HandoutInput): Handout {
   return token === null ? nothing : deliver(token, input)
 }
 
-/** `Amarre-Session: end`: the session is over and its token goes in the same response, which no cache may share. */
+/** The application's `end`: the session is over and its token goes in the same response, which no cache may share. */
 function farewell(input: HandoutInput): Handout {
   const { session, identity } = input
-  if (session.kind === 'none' || (session.kind === 'birth' && identity.token === null)) return nothing
+  if (session.kind === 'none' || identity.token === null) return nothing
   const policy = input.release.site.session
   const lines = identity.isHeaderClient ? 'Amarre-Token: ' : clearCookieLines(policy, identity.isSecure)
   const delivery = deliveryOf(input, true)
   const cacheControl = delivery.kind === 'attach-private' ? delivery.cacheControl : null
-  return { lines, cacheControl, issued: null, ended: identity.token?.id ?? null }
+  return { lines, cacheControl, issued: null, ended: identity.token.id }
 }
 
 function mayHandOut(input: HandoutInput): boolean {
@@ -78,6 +85,8 @@ function mayHandOut(input: HandoutInput): boolean {
     case 'own':
       return true
     case 'none':
+    case 'unpinned':
+    case 'page':
     case 'trailing':
       return false
     default:
@@ -145,9 +154,8 @@ function compose(input: HandoutInput, id: SessionId, bornAt: number, held: boole
 }
 
 function deliver(token: Omit<Token, 'keyId'>, input: HandoutInput): Handout {
-  const { session, release, now } = input
-  const isUrgent = session.kind === 'own' && isPastHalfIdle(session.verified.token, release.site.session, now)
-  const delivery = deliveryOf(input, isUrgent)
+  const { release } = input
+  const delivery = deliveryOf(input, isUrgent(input))
   if (delivery.kind === 'withhold') return nothing
   const text = signToken(token, input.ring)
   const policy = release.site.session
@@ -156,6 +164,12 @@ function deliver(token: Omit<Token, 'keyId'>, input: HandoutInput): Handout {
     : setCookieLine(policy, input.identity.isSecure, text)
   const cacheControl = delivery.kind === 'attach-private' ? delivery.cacheControl : null
   return { lines, cacheControl, issued: token, ended: null }
+}
+
+/** Its token cannot wait for a response that is for this visitor alone: time runs out, or this is what begins it. */
+function isUrgent({ session, release, response, now }: HandoutInput): boolean {
+  if (session.kind === 'birth') return response.signal === 'start'
+  return session.kind === 'own' && isPastHalfIdle(session.verified.token, release.site.session, now)
 }
 
 function deliveryOf({ response }: HandoutInput, isUrgent: boolean): Delivery {

@@ -12,6 +12,7 @@ export function composeReport(state: WorkerState, isLast = false): WorkerReport 
     releases: activity.releases().map(figuresOf),
     unrouted: activity.unrouted.list(),
     rejected: activity.rejected.list(),
+    pinsLost: activity.pinsLost.list(),
     foreignSeen: [...activity.foreignSeen],
     touched: activity.takeTouches(),
     ejected: state.pools.ejected(state.clock.monotonic()),

@@ -3,8 +3,8 @@
 import type { ReleaseIndex, TargetUrl } from './ids.js'
 import type { Registration } from './registration.js'
 
-/** Why a release drains: a newer one is active, an operator's word, or its file is gone. */
-export type DrainCause = 'superseded' | 'operator' | 'withdrawn' | 'below-active'
+/** Why a release drains: a newer one is active, an operator's word, its file is gone, or it serves for adoption only. */
+export type DrainCause = 'superseded' | 'operator' | 'withdrawn' | 'below-active' | 'adoption'
 
 export type ReleaseState =
   /** Read and valid; not probed yet. */
@@ -72,6 +72,11 @@ export function servedTargets(release: Release): readonly TargetUrl[] {
 
 export function acceptsBirths(release: Release): boolean {
   return release.state.name === 'active'
+}
+
+/** Whether visitors may have pages of it open: it is active, or was. */
+export function isLive(release: Release): boolean {
+  return acceptsBirths(release) || isOnItsWayOut(release)
 }
 
 /** Whether a verdict is sought: it serves and will not accept births again by itself. */

@@ -5,6 +5,8 @@ export interface RequestFacts {
   readonly method: string
   /** As sent, without the query. */
   readonly path: string
+  /** Path and query as sent. */
+  readonly target: string
   readonly clientAddress: string
   /** The client carries its token in a header, not in a cookie. */
   readonly isHeaderClient: boolean
@@ -14,6 +16,8 @@ export interface RequestFacts {
   readonly hasEnded: boolean
   /** The value of a request header by its lower-case name; empty when absent. */
   header(name: string): string
+  /** A cookie of the application's own, with a value. */
+  hasCookie(name: string): boolean
 }
 
 const subResourceDestinations: ReadonlySet<string> = new Set([
@@ -53,6 +57,17 @@ export function isNavigation(facts: RequestFacts): boolean {
   const destination = facts.header('sec-fetch-dest')
   if (destination !== '') return destination === 'document'
   return (facts.method === 'GET' || facts.method === 'HEAD') && facts.header('accept').includes('text/html')
+}
+
+/**
+ * What a page that is already there asks for: its parts, what its scripts fetch or send, its sockets. A form that is
+ * sent is a document of its own.
+ */
+export function isPagePart(facts: RequestFacts): boolean {
+  if (isNavigation(facts)) return false
+  const destination = facts.header('sec-fetch-dest')
+  if (destination !== '') return destination !== 'document'
+  return asksForUpgrade(facts) || !facts.header('accept').includes('text/html')
 }
 
 /** A page that is already there opens a socket, whatever else the request accepts. */

@@ -8,6 +8,8 @@ export interface Evidence {
   readonly acceptsBirths: boolean
   /** It is registered, checked or staged: not on its way out. */
   readonly isStandingBy: boolean
+  /** Until when visitors from before the gateway may board it; 0: never. */
+  readonly adoptionUntil: number
   /** Latest promise made at a birth, spans added; 0 for none. */
   readonly birthsUntil: number
   /** Confirmed sessions, and the latest instant until which one of them counts. */
@@ -47,6 +49,7 @@ function certainBlockers(evidence: Omit<Evidence, 'emptySince' | 'doubts'>): Blo
   const blockers: Blocker[] = []
   if (evidence.acceptsBirths) blockers.push({ by: 'accepts-births' })
   if (evidence.isStandingBy) blockers.push({ by: 'standing-by' })
+  if (evidence.adoptionUntil > asOf) blockers.push({ by: 'adoption', until: evidence.adoptionUntil })
   if (sessions.count > 0 && sessions.until > asOf) {
     blockers.push({ by: 'sessions', count: sessions.count, until: sessions.until })
   }

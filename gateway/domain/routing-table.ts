@@ -2,9 +2,10 @@
 // border) and the form in which a request looks things up. Everything a request needs is computed here, once.
 import { fnv1a32 } from './fnv.js'
 import type { ReleaseIndex, ReleaseVersion, SiteName, TargetUrl } from './ids.js'
+import type { PagePin } from './page-pin.js'
 import { PathSet } from './path-pattern.js'
 import type { TimeSpan } from './session.js'
-import type { SessionPolicy } from './site-policy.js'
+import type { PathPattern, SessionPolicy } from './site-policy.js'
 
 export interface TargetSpec {
   readonly url: TargetUrl
@@ -18,7 +19,17 @@ export interface ReleaseSpec {
   readonly version: ReleaseVersion
   /** Share of births, 0 to 1; 0 accepts none. */
   readonly share: number
+  /** It is or was active: pages of it may be open. */
+  readonly isLive: boolean
   readonly targets: readonly TargetSpec[]
+}
+
+/** First adoption, while it lasts: who has the cookie and no token of ours boards the release. */
+export interface AdoptionSpec {
+  readonly cookie: string
+  /** Null while it does not serve, or not by every worker. */
+  readonly release: ReleaseIndex | null
+  readonly until: number
 }
 
 export interface SiteSpec {
@@ -28,6 +39,11 @@ export interface SiteSpec {
   readonly stateless: readonly string[]
   /** The line `Strict-Transport-Security` of answers under TLS; empty for none. */
   readonly transportSecurity: string
+  /** Paths of what another release may have where the visitor's own has not; none: never looked for. */
+  readonly assets: readonly PathPattern[]
+  /** Null where pages may not name their release. */
+  readonly pagePin: PagePin | null
+  readonly adoption: AdoptionSpec | null
   /** Changes with every change of the split, so that an old hash decides nothing in a new rollout. */
   readonly rolloutId: string
   readonly releases: readonly ReleaseSpec[]
@@ -56,11 +72,19 @@ export interface ReleaseRoute {
   readonly index: ReleaseIndex
   readonly version: ReleaseVersion
   readonly share: number
+  readonly isLive: boolean
   readonly targets: readonly TargetRoute[]
   /** The healthy targets; all of them where none is healthy. */
   readonly usableTargets: readonly TargetRoute[]
   readonly isHealthy: boolean
   targetByTag(tag: number): TargetRoute | null
+}
+
+/** First adoption, as a request looks it up. */
+export interface AdoptionRoute {
+  readonly cookie: string
+  readonly release: ReleaseRoute | null
+  readonly until: number
 }
 
 export interface SiteRoute {
@@ -71,6 +95,12 @@ export interface SiteRoute {
   readonly endsOn: PathSet
   /** The line `Strict-Transport-Security` of answers under TLS; empty for none. */
   readonly transportSecurity: string
+  /** Null where nothing is looked for in other releases. */
+  readonly assets: PathSet | null
+  readonly pagePin: PagePin | null
+  readonly adoption: AdoptionRoute | null
+  /** The application's own session cookie, where the site's file names it. */
+  readonly applicationCookie: string | null
   readonly rolloutId: string
   readonly spans: readonly TimeSpan[]
   readonly releases: readonly ReleaseRoute[]
@@ -155,6 +185,10 @@ class BuiltSite implements SiteRoute {
   readonly stateless: PathSet
   readonly endsOn: PathSet
   readonly transportSecurity: string
+  readonly assets: PathSet | null
+  readonly pagePin: PagePin | null
+  readonly adoption: AdoptionRoute | null
+  readonly applicationCookie: string | null
   readonly rolloutId: string
   readonly spans: readonly TimeSpan[]
   readonly releases: readonly ReleaseRoute[]
@@ -169,10 +203,14 @@ class BuiltSite implements SiteRoute {
     this.stateless = new PathSet(spec.stateless)
     this.endsOn = new PathSet(spec.session.endsOn.paths)
     this.transportSecurity = spec.transportSecurity
+    this.assets = spec.assets.length === 0 ? null : new PathSet(spec.assets)
+    this.pagePin = spec.pagePin
+    this.applicationCookie = applicationCookie(spec.session)
     this.rolloutId = spec.rolloutId
     this.spans = spans
     this.releases = spec.releases.map((release) => new BuiltRelease(this, release))
     this.#byVersion = new Map(this.releases.map((release) => [release.version, release]))
+    this.adoption = adoptionRoute(spec.adoption, this.releases)
     this.#accepting = this.releases.filter((release) => release.share > 0)
     this.isSplit = this.#accepting.length > 1
   }
@@ -188,6 +226,16 @@ class BuiltSite implements SiteRoute {
     const healthy = this.#accepting.filter((release) => release.isHealthy)
     return pickByShare(healthy.length > 0 ? healthy : this.#accepting, hash / 2 ** 32)
   }
+}
+
+function adoptionRoute(spec: AdoptionSpec | null, releases: readonly ReleaseRoute[]): AdoptionRoute | null {
+  if (spec === null) return null
+  const release = releases.find(({ index }) => index === spec.release) ?? null
+  return { cookie: spec.cookie, until: spec.until, release }
+}
+
+function applicationCookie({ startsOn, legacy }: SessionPolicy): string | null {
+  return startsOn.on === 'cookie' ? startsOn.name : (legacy?.cookie ?? null)
 }
 
 /** `point` from 0 (inclusive) to 1 (exclusive) on the shares laid end to end, in the order of the table. */
@@ -206,6 +254,7 @@ class BuiltRelease implements ReleaseRoute {
   readonly index: ReleaseIndex
   readonly version: ReleaseVersion
   readonly share: number
+  readonly isLive: boolean
   readonly targets: readonly TargetRoute[]
   readonly usableTargets: readonly TargetRoute[]
   readonly isHealthy: boolean
@@ -216,6 +265,7 @@ class BuiltRelease implements ReleaseRoute {
     this.index = spec.index
     this.version = spec.version
     this.share = spec.share
+    this.isLive = spec.isLive
     this.targets = spec.targets.map((target) => ({
       url: target.url,
       isHealthy: target.isHealthy,

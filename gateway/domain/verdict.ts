@@ -12,7 +12,7 @@ export type Blocker =
   | { readonly by: 'exchanges'; readonly count: number }
   /** Open WebSockets. */
   | { readonly by: 'sockets'; readonly count: number }
-  /** Promises made at births whose visitors have not come back yet. */
+  /** Promises made at births whose visitors have not come back yet, and to open pages that name the release. */
   | { readonly by: 'births'; readonly until: number }
   /** Losses of knowledge, each counted as a session that may exist. */
   | { readonly by: 'phantoms'; readonly count: number; readonly until: number }

@@ -488,7 +488,6 @@ const combinations: readonly (readonly [FileReading<unknown>, readonly string[]]
     site('pagePin: { query: release }'),
     [
       '1:19: pagePin.query: needs "pagePin.sharedSessions: true": a page may only choose its release where all releases share their sessions',
-      '1:12: pagePin.query: warning: accepted, but has no effect in this version',
     ],
   ],
   [
@@ -507,10 +506,7 @@ const combinations: readonly (readonly [FileReading<unknown>, readonly string[]]
   ],
   [
     site('session: { cookie: JSESSIONID, startsOn: { cookie: JSESSIONID } }'),
-    [
-      '1:20: session.cookie: "JSESSIONID" is the application\'s own cookie in "startsOn"; choose another',
-      '1:32: session.startsOn: warning: accepted, but has no effect in this version',
-    ],
+    ['1:20: session.cookie: "JSESSIONID" is the application\'s own cookie in "startsOn"; choose another'],
   ],
   [
     site('windows: [{ from: "22:00", to: "22:00", zone: UTC }]'),

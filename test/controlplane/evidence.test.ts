@@ -52,6 +52,7 @@ t.test(
                 releases: [figures],
                 unrouted: [['', 404, count]],
                 rejected: [['shop', 'key', count]],
+                pinsLost: [['', 'idle', count]],
                 frontRefusals: [['y', count]],
               }),
             )
@@ -65,6 +66,7 @@ t.test(
             sum.upstreamErrors.get('x'),
             sum.durationSumMs,
             site?.unrouted.get(404),
+            site?.pinsLost.get('idle'),
             traffic.frontRefusals()[0]?.[1],
           ]
           const gauge = slots.reduce((all, each) => all + each.open, 0)
@@ -144,7 +146,7 @@ function bookOf() {
   }
   const seen = (acceptsBirths = false) => {
     if (book.asOf !== null) ledger.sweep(book.asOf, () => false)
-    return book.observe(one, { acceptsBirths, isStandingBy: false })
+    return book.observe(one, { acceptsBirths, isStandingBy: false, adoptionUntil: 0 })
   }
   const touch = (until: number, low = 1): WorkerReport['touched'] =>
     batchOf([{ high: 1, low, release: 1, until: now + until, bornAt: now } satisfies ModelRow])

@@ -62,6 +62,7 @@ export function reportOf(changes: Partial<WorkerReport> = {}): WorkerReport {
     releases: [],
     unrouted: [],
     rejected: [],
+    pinsLost: [],
     foreignSeen: [],
     touched: batchOf([]),
     ejected: [],

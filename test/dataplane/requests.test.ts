@@ -13,7 +13,7 @@ import {
   type RequestHead,
 } from '../../gateway/dataplane/request-head.js'
 import { RequestIdentity } from '../../gateway/dataplane/request-identity.js'
-import { restartAskedBy, withRestart } from '../../gateway/dataplane/restart-link.js'
+import { restartAskedBy, withRestart } from '../../gateway/domain/restart-link.js'
 import { Tombstones } from '../../gateway/dataplane/tombstones.js'
 import { errorKinds, type ErrorCode } from '../../gateway/domain/errors.js'
 import type { ReleaseVersion, SessionId, SiteName } from '../../gateway/domain/ids.js'

@@ -64,13 +64,22 @@ function tableOf(
   spans: TimeSpan[] = [],
 ): RoutingTable {
   const targets = ['http://a:1', 'http://b:1'].map((url) => ({ url: url as TargetUrl, isHealthy: true }))
-  const release = { index: 3 as ReleaseIndex, version: '1' as ReleaseVersion, share: 1, targets }
+  const release = {
+    index: 3 as ReleaseIndex,
+    version: '1' as ReleaseVersion,
+    share: 1,
+    isLive: true,
+    targets,
+  }
   const site = {
     site: 'shop' as SiteName,
     hosts: ['*'],
     session: { ...policy, ...session },
     stateless: [],
     transportSecurity: '',
+    assets: [],
+    pagePin: null,
+    adoption: null,
     rolloutId: 'r',
   }
   const sites = [{ ...site, releases: isServed ? [release] : [] }]
@@ -158,7 +167,7 @@ function given(visit: Visit) {
     target,
     response: {
       status: 200,
-      signal: '',
+      signal: 'none',
       cacheControl: 'private',
       cdnCacheControl: [],
       isHeld: false,
@@ -306,7 +315,7 @@ t.test(
 )
 
 t.test('Amarre-Session: end takes the token away in the same response', async (t) => {
-  const end = { signal: 'end' }
+  const end = { signal: 'end' as const }
   const plain = 'Set-Cookie: amarre=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax'
   t.same(given({ token: due, response: end }), {
     lines: plain,
@@ -324,7 +333,7 @@ t.test('Amarre-Session: end takes the token away in the same response', async (t
   t.equal(given({ token: due, response: end, kind: 'birth' }).ended, due.id, 'the former session of a birth')
   t.same(given({ response: end }), nothing, 'a birth without a former session has nothing to lose')
   t.same(given({ response: end, kind: 'none' }), nothing)
-  t.match(given({ token: due, response: { signal: 'start' } }).issued, {}, 'another word is none')
+  t.match(given({ token: due, response: { signal: 'start' } }).issued, {}, 'a beginning ends nothing')
 })
 
 t.test('a response that takes a token away never takes it from others: no cache may share it', async (t) => {

@@ -10,6 +10,7 @@ import type {
   SiteName,
   TargetUrl,
 } from '../../gateway/domain/ids.js'
+import { pageVersion, type PagePin } from '../../gateway/domain/page-pin.js'
 import {
   isNavigation,
   isSafeMethod,
@@ -33,6 +34,7 @@ import {
   type Token,
 } from '../../gateway/domain/session.js'
 import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
+import { cookieDate, cookieEffect } from '../../gateway/domain/set-cookie.js'
 import { tokenDelivery, type DeliveryFacts } from '../../gateway/domain/token-delivery.js'
 
 const minute = 60_000
@@ -59,6 +61,11 @@ interface SiteShape {
   readonly session?: Partial<SessionPolicy>
   readonly spans?: readonly TimeSpan[]
   readonly rolloutId?: string
+  /** Releases that serve and were never active. */
+  readonly staged?: readonly string[]
+  readonly pagePin?: PagePin
+  /** Of holders of `sid`: by the release of that index until an instant. */
+  readonly adoption?: { readonly release: number | null; readonly until: number }
 }
 
 /** A site on which 1 drains and 2 accepts births, unless told otherwise. */
@@ -67,11 +74,15 @@ function siteOf({
   session = {},
   spans = [],
   rolloutId = 'r',
+  staged = [],
+  pagePin,
+  adoption,
 }: SiteShape = {}): SiteRoute {
   const releases = Object.entries(shares).map(([version, share], index) => ({
     index: index as ReleaseIndex,
     version: version as ReleaseVersion,
     share,
+    isLive: !staged.includes(version),
     targets: [{ url: `http://t${version}:1` as TargetUrl, isHealthy: true }],
   }))
   const site = {
@@ -80,6 +91,12 @@ function siteOf({
     session: { ...policy, ...session },
     stateless: ['/robots.txt', '/public/*'],
     transportSecurity: '',
+    assets: [],
+    pagePin: pagePin ?? null,
+    adoption:
+      adoption === undefined
+        ? null
+        : { cookie: 'sid', until: adoption.until, release: adoption.release as ReleaseIndex | null },
     rolloutId,
     releases,
   }
@@ -110,17 +127,20 @@ const expired = tokenOf({ until: now })
 const gone = tokenOf({ release: '0' as ReleaseVersion })
 const goneAndExpired = tokenOf({ release: '0' as ReleaseVersion, until: now })
 
-interface RequestShape extends Partial<Omit<RequestFacts, 'header'>> {
+interface RequestShape extends Partial<Omit<RequestFacts, 'header' | 'hasCookie'>> {
   readonly headers?: Readonly<Record<string, string>>
+  /** Names of the application's cookies that come with it. */
+  readonly cookies?: readonly string[]
 }
 
+const onSignal: Partial<SessionPolicy> = { startsOn: { on: 'signal' } }
 const dest = (destination: string) => ({ headers: { 'sec-fetch-dest': destination } })
 const page: RequestShape = dest('document')
 const script: RequestShape = dest('script')
 const fetching: RequestShape = dest('empty')
 
 function facts(shape: RequestShape): RequestFacts {
-  const { headers = {}, ...rest } = shape
+  const { headers = {}, cookies = [], ...rest } = shape
   return {
     method: 'GET',
     path: '/',
@@ -128,7 +148,9 @@ function facts(shape: RequestShape): RequestFacts {
     isHeaderClient: false,
     token: null,
     hasEnded: false,
+    target: rest.path ?? '/',
     header: (name) => headers[name] ?? '',
+    hasCookie: (name) => cookies.includes(name),
     ...rest,
   }
 }
@@ -315,6 +337,189 @@ t.test('rule 7: everybody else is born on an accepting release', async (t) => {
     ['while nothing accepts births', page, 'refuse no_release', { shares: { '1': 0 } }],
     ['a tombstone without a token says nothing', { ...page, hasEnded: true }, 'board 2 new'],
   ])
+})
+
+t.test('rule 2: parts of a page go to the live release that it names, and to no other', async (t) => {
+  const named: SiteShape = { pagePin: { header: 'x-page', query: 'page' } }
+  const to = (version: string): RequestShape => ({
+    headers: { 'sec-fetch-dest': 'empty', 'x-page': version },
+  })
+  const other = tokenOf({ release: '2' as ReleaseVersion })
+  decides(t, [
+    ['a fetch that names another release by header', { ...to('1'), token: other }, 'page 1', named],
+    ['a script, by query', { ...script, target: '/a?page=1', token: other }, 'page 1', named],
+    ['a form sent by a script', { ...to('1'), method: 'POST', token: other }, 'page 1', named],
+    ['without a token', to('1'), 'page 1', named],
+    ['with a token of a release that is gone', { ...to('1'), token: gone }, 'page 1', named],
+    [
+      'a socket',
+      { headers: { accept: 'text/html', upgrade: 'websocket' }, target: '/?page=1', token: other },
+      'page 1',
+      named,
+    ],
+    ['its own release: the session slides as ever', { ...to('1'), token: live }, 'stay 1', named],
+    ['its own release, expired', { ...to('1'), token: expired }, 'revive 1', named],
+    ['a navigation is none', { ...page, target: '/?page=1', token: other }, 'stay 2', named],
+    [
+      'nor is a form that the browser sends',
+      { headers: { 'sec-fetch-dest': 'document' }, method: 'POST', target: '/?page=1', token: other },
+      'stay 2',
+      named,
+    ],
+    [
+      'nor one without fetch metadata',
+      { headers: { accept: 'text/html,*/*' }, method: 'POST', target: '/?page=1', token: other },
+      'stay 2',
+      named,
+    ],
+    ['a release that is not there', { ...to('0'), token: other }, 'stay 2', named],
+    ['a staged release', { ...to('1'), token: other }, 'stay 2', { ...named, staged: ['1'] }],
+    ['what is no version', { ...to('../1'), token: other }, 'stay 2', named],
+    ['a site whose releases share nothing', { ...to('1'), token: other }, 'stay 2'],
+  ])
+})
+
+t.test('a page names its release by header before query, decoded as a script would encode it', async (t) => {
+  const versionIn = (target: string, header = '', pin: PagePin = { header: 'x-page', query: 'page' }) =>
+    pageVersion(facts({ target, headers: { 'x-page': header } }), pin)
+  t.equal(versionIn('/?page=1', '2'), '2')
+  t.equal(versionIn('/?a=b&page=1.2.0%2Bbuild&page=3'), '1.2.0+build')
+  t.equal(versionIn('/?page=1.2.0+build'), '1.2.0+build')
+  t.equal(versionIn('/?subpage=1&page2=1'), null)
+  t.equal(versionIn('/?page=%E0%A4%A'), null)
+  t.equal(versionIn('/?page='), null)
+  t.equal(versionIn('/page=1'), null)
+  t.equal(versionIn('/?page=1', '2', { header: null, query: 'page' }), '1')
+  t.equal(versionIn('/?page=1', '', { header: 'x-page', query: null }), null)
+})
+
+t.test(
+  "rule 5: who has the application's cookie and no token of ours boards the legacy release, for a time",
+  async (t) => {
+    const adopting: SiteShape = { adoption: { release: 0, until: now + 1 } }
+    const away: SiteShape = { adoption: { release: null, until: now + 1 } }
+    const over: SiteShape = { adoption: { release: 0, until: now } }
+    const cookies = ['sid']
+    const again = { ...page, target: '/basket?amarre-session=new' }
+    decides(t, [
+      ['a navigation', { ...page, cookies }, 'board 1 adoption', adopting],
+      ['a fetch of a page from before', { ...fetching, cookies }, 'board 1 adoption', adopting],
+      ['a form of a page from before', { ...page, method: 'POST', cookies }, 'board 1 adoption', adopting],
+      ['a script of a page from before', { ...script, cookies }, 'pass 1', adopting],
+      ['a stateless path', { path: '/robots.txt', cookies }, 'pass 1', adopting],
+      ['without that cookie', { ...page, cookies: ['other'] }, 'board 2 new', adopting],
+      [
+        'with a token',
+        { ...page, cookies, token: tokenOf({ release: '2' as ReleaseVersion }) },
+        'stay 2',
+        adopting,
+      ],
+      ['with an expired token', { ...page, cookies, token: expired }, 'board 2 expired', adopting],
+      ['at its end', { ...page, cookies }, 'board 2 new', over],
+      ['a script at its end', { ...script, cookies }, 'pass 2', over],
+      [
+        'while nothing accepts births',
+        { ...page, cookies },
+        'board 1 adoption',
+        { ...adopting, shares: { '1': 0 } },
+      ],
+      ['a release that does not serve', { ...page, cookies }, 'refuse release_gone', away],
+      ['a fetch to one', { ...fetching, cookies }, 'refuse release_gone', away],
+      ['a script then comes from anywhere', { ...script, cookies }, 'pass 2', away],
+      ['who asks for a new session there', { ...again, cookies }, 'board 2 new', away],
+      ['and nowhere else', { ...again, cookies }, 'board 1 adoption', adopting],
+      [
+        'whatever begins sessions',
+        { ...page, cookies },
+        'board 1 adoption',
+        { ...adopting, session: onSignal },
+      ],
+    ])
+  },
+)
+
+t.test('where the application begins sessions, nobody is pinned before it does', async (t) => {
+  const byCookie: SiteShape = { session: { startsOn: { on: 'cookie', name: 'sid' } } }
+  const bySignal: SiteShape = { session: onSignal }
+  const cookies = ['sid']
+  decides(t, [
+    ['a navigation', page, 'unpinned 2', byCookie],
+    ['a fetch', fetching, 'unpinned 2', byCookie],
+    ['a script may begin one', script, 'unpinned 2', byCookie],
+    ['a stateless path may not', { path: '/robots.txt' }, 'pass 2', byCookie],
+    ['nor a preflight', { method: 'OPTIONS' }, 'pass 2', byCookie],
+    ["the application's cookie says that it did", { ...page, cookies }, 'board 2 new', byCookie],
+    ['but a script is never a birth by itself', { ...script, cookies }, 'unpinned 2', byCookie],
+    ['a live token goes where it says', { ...page, token: live }, 'stay 1', byCookie],
+    [
+      'an expired one with the cookie is a birth',
+      { ...page, cookies, token: expired },
+      'board 2 expired',
+      byCookie,
+    ],
+    ['and without it nothing', { ...page, token: expired }, 'unpinned 2', byCookie],
+    [
+      'one that has ended is nothing',
+      { ...page, cookies, token: live, hasEnded: true },
+      'unpinned 2',
+      byCookie,
+    ],
+    ['while nothing accepts births', page, 'refuse no_release', { ...byCookie, shares: { '1': 0 } }],
+    ['by signal: a navigation', { ...page, cookies }, 'unpinned 2', bySignal],
+    ['by signal: an expired token is a birth', { ...page, token: expired }, 'board 2 expired', bySignal],
+    ['by signal: after the end', { ...page, token: live, hasEnded: true }, 'unpinned 2', bySignal],
+  ])
+})
+
+t.test('a Set-Cookie line sets or deletes as a browser reads it', async (t) => {
+  const at = Date.UTC(2026, 0, 1)
+  const cases: [line: string, effect: ReturnType<typeof cookieEffect>][] = [
+    ['sid=1', 'sets'],
+    [' sid = 1 ; Path=/; HttpOnly', 'sets'],
+    ['SID=1', null],
+    ['sid2=1; Max-Age=0', null],
+    ['x=sid=1', null],
+    ['sid', null],
+    ['sid=1; Max-Age=60', 'sets'],
+    ['sid=1; max-age=0', 'deletes'],
+    ['sid=1; Max-Age=-1', 'deletes'],
+    ['sid=1; Max-Age=00', 'deletes'],
+    ['sid=1; Max-Age=soon', 'sets'],
+    ['sid=1; Max-Age=0; Max-Age=60', 'sets'],
+    ['sid=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT', 'deletes'],
+    ['sid=1; Expires=Thu, 01-Jan-1970 00:00:10 GMT', 'deletes'],
+    ['sid=1; expires=Thu, 01-Jan-70 00:00:01 GMT', 'deletes'],
+    ['sid=1; Expires=Fri, 01 Jan 2027 00:00:00 GMT', 'sets'],
+    ['sid=1; Expires=0', 'sets'],
+    ['sid=1; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT', 'sets'],
+    ['sid=1; Max-Age=0; Expires=Fri, 01 Jan 2027 00:00:00 GMT', 'deletes'],
+    ['sid=', 'deletes'],
+    ['sid=; Path=/', 'deletes'],
+    ['sid=""; Path=/', 'deletes'],
+    ['sid=deleted; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=0', 'deletes'],
+  ]
+  for (const [line, effect] of cases) t.equal(cookieEffect(line, 'sid', at), effect, line)
+})
+
+t.test("a cookie's date is read as leniently as RFC 6265 section 5.1.1 says", async (t) => {
+  const cases: [text: string, at: number | null][] = [
+    ['Sun, 06 Nov 1994 08:49:37 GMT', Date.UTC(1994, 10, 6, 8, 49, 37)],
+    ['Sunday, 06-Nov-94 08:49:37 GMT', Date.UTC(1994, 10, 6, 8, 49, 37)],
+    ['Sun Nov  6 08:49:37 1994', Date.UTC(1994, 10, 6, 8, 49, 37)],
+    ['6 nov 69 1:2:3', Date.UTC(2069, 10, 6, 1, 2, 3)],
+    ['06 Nov 1994', null],
+    ['32 Nov 1994 08:49:37', null],
+    ['06 Nov 1994 24:00:00', null],
+    ['06 Nov 1600 08:49:37', null],
+    ['', null],
+  ]
+  for (const [text, at] of cases) t.equal(cookieDate(text), at, text)
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 4_000_000_000 }), (seconds) => {
+      const at = seconds * 1000
+      return cookieDate(new Date(at).toUTCString()) === at
+    }),
+  )
 })
 
 t.test('the parallel first requests of one page land together; another rollout deals anew', async (t) => {

@@ -209,6 +209,7 @@ function evidenceOf(changes: Partial<Evidence> = {}): Evidence {
     asOf,
     acceptsBirths: false,
     isStandingBy: false,
+    adoptionUntil: 0,
     birthsUntil: 0,
     sessions: { count: 0, until: 0 },
     exchangesOpen: 0,
@@ -299,6 +300,7 @@ const anyEvidence: fc.Arbitrary<Evidence> = fc.record({
   asOf: fc.constant(asOf),
   acceptsBirths: fc.boolean(),
   isStandingBy: fc.boolean(),
+  adoptionUntil: fc.oneof(fc.constant(0), offset),
   birthsUntil: fc.oneof(fc.constant(0), offset),
   sessions: fc.record({ count: fc.nat(2), until: offset }),
   exchangesOpen: fc.nat(1),
@@ -315,7 +317,12 @@ t.test(
     fc.assert(
       fc.property(anyEvidence, (seen) => {
         const found = verdict(seen, quietMs, now)
-        const ahead = [seen.birthsUntil, ...seen.phantoms, seen.sessions.count > 0 ? seen.sessions.until : 0]
+        const ahead = [
+          seen.adoptionUntil,
+          seen.birthsUntil,
+          ...seen.phantoms,
+          seen.sessions.count > 0 ? seen.sessions.until : 0,
+        ]
         const isWaiting = seen.acceptsBirths || seen.isStandingBy
         const isHeld = isWaiting || seen.socketsOpen > 0 || seen.exchangesOpen > 0
         const isFree = !isHeld && ahead.every((until) => until <= asOf)

@@ -40,6 +40,7 @@ function releaseSpec(version: string, share: number, health: readonly boolean[] 
     index: nextIndex++ as ReleaseIndex,
     version: version as ReleaseVersion,
     share,
+    isLive: true,
     targets: health.map((isHealthy, i) => ({ url: `http://${version}-${i}:1` as TargetUrl, isHealthy })),
   }
 }
@@ -51,6 +52,9 @@ function siteSpec(name: string, hosts: string[], releases: ReleaseSpec[] = []): 
     session,
     stateless: [],
     transportSecurity: '',
+    assets: [],
+    pagePin: null,
+    adoption: null,
     rolloutId: 'r',
     releases,
   }
@@ -231,6 +235,8 @@ function policyOf(name: string, hosts: string[]): SitePolicy {
     order: 'version',
     session,
     stateless: ['/x'],
+    assets: { paths: ['/y'], fallback: 'previous' },
+    pagePin: { header: 'x-page', query: null, sharedSessions: true },
   } as unknown as SitePolicy
 }
 
@@ -252,18 +258,26 @@ t.test('a table has every release that serves, newest first; only the active one
   const [shop] = composeSites(register.sites, {
     healthOf: (_, url) => (url.includes('10') ? newHealth('assumed') : newHealth('unproven')),
     isLeaving: (index) => index === leaving,
+    isServedEverywhere: () => true,
+    now: 0,
   })
   t.same(
-    shop?.releases.map(({ version, share, targets }) => [version, share, targets[0]?.isHealthy]),
+    shop?.releases.map(({ version, share, isLive, targets }) => [
+      version,
+      share,
+      isLive,
+      targets[0]?.isHealthy,
+    ]),
     [
-      ['13', 0, false],
-      ['12', 0, false],
-      ['11', 0, false],
-      ['10', 1, true],
-      ['9', 0, false],
+      ['13', 0, false, false],
+      ['12', 0, false, false],
+      ['11', 0, false, false],
+      ['10', 1, true, true],
+      ['9', 0, true, false],
     ],
   )
-  t.match(shop, { site: 'shop', hosts: ['*'], stateless: ['/x'], rolloutId: '10' })
+  t.match(shop, { site: 'shop', hosts: ['*'], stateless: ['/x'], assets: ['/y'], rolloutId: '10' })
+  t.match(shop, { pagePin: { header: 'x-page', query: null }, adoption: null })
 })
 
 t.test('a removed site that still drains gives its host to its successor', async (t) => {
@@ -272,7 +286,12 @@ t.test('a removed site that still drains gives its host to its successor', async
   addRelease(register, 'old', '1', 'draining')
   register.addSite(policyOf('new', ['shop.example.com']), 'new/site.yaml')
   former.file = null
-  const sites = composeSites(register.sites, { healthOf: () => null, isLeaving: () => false })
+  const sites = composeSites(register.sites, {
+    healthOf: () => null,
+    isLeaving: () => false,
+    isServedEverywhere: () => true,
+    now: 0,
+  })
   const table = tableOf(...sites)
   t.equal(table.siteOf('shop.example.com')?.name, 'new')
   t.equal(
@@ -286,7 +305,12 @@ t.test('the rollout id changes with the active release, so that an old hash deci
   const register = new SiteRegister()
   const site = register.addSite(policyOf('shop', ['*']), 'site.yaml')
   const rolloutId = () =>
-    composeSites(register.sites, { healthOf: () => null, isLeaving: () => false })[0]?.rolloutId
+    composeSites(register.sites, {
+      healthOf: () => null,
+      isLeaving: () => false,
+      isServedEverywhere: () => true,
+      now: 0,
+    })[0]?.rolloutId
   t.equal(rolloutId(), '')
   addRelease(register, 'shop', '1', 'active')
   t.equal(rolloutId(), '1')

@@ -119,7 +119,13 @@ const limits = {
 
 function tableOf(health: readonly boolean[]) {
   const targets = health.map((isHealthy, i) => ({ url: `http://t${i}:1` as TargetUrl, isHealthy }))
-  const release = { index: 0 as ReleaseIndex, version: '1' as ReleaseVersion, share: 1, targets }
+  const release = {
+    index: 0 as ReleaseIndex,
+    version: '1' as ReleaseVersion,
+    share: 1,
+    isLive: true,
+    targets,
+  }
   const site = 'shop' as SiteName
   return buildRoutingTable({
     generation: 1,
@@ -133,6 +139,9 @@ function tableOf(health: readonly boolean[]) {
         session: policy,
         stateless: [],
         transportSecurity: '',
+        assets: [],
+        pagePin: null,
+        adoption: null,
         rolloutId: '',
         releases: [release],
       },

@@ -122,6 +122,7 @@ function specOf({ version, share, targets }: Deployed, index: number): ReleaseSp
     index: index as ReleaseIndex,
     version: version as ReleaseVersion,
     share,
+    isLive: true,
     targets: targets.map((url) => ({ url: url as TargetUrl, isHealthy: true })),
   }
 }
@@ -140,6 +141,9 @@ function tableOf(releases: readonly ReleaseSpec[]) {
         session: policy,
         stateless: ['/public/*'],
         transportSecurity: '',
+        assets: [],
+        pagePin: null,
+        adoption: null,
         rolloutId: 'r1',
         releases,
       },

@@ -31,14 +31,10 @@ const actsAsRefuse = 'accepted, but acts as "refuse" in this version'
 
 const notYet: readonly NotYet[] = [
   { kind: 'gateway', path: 'listen.https.engine', asksForIt: is('uws'), sentence: actsAsNode },
-  { kind: 'site', path: 'session.startsOn', asksForIt: isOtherThan('request') },
   { kind: 'site', path: 'session.onReleaseGone', asksForIt: is('move'), sentence: actsAsRefuse },
-  { kind: 'site', path: 'session.legacy', asksForIt: isSet },
   { kind: 'site', path: 'retain.maxDrain', asksForIt: isOtherThan('never') },
   { kind: 'site', path: 'retain.onOverflow', asksForIt: isOtherThan('keep') },
   { kind: 'site', path: 'assets.paths', asksForIt: isFilled },
-  { kind: 'site', path: 'pagePin.header', asksForIt: isSet },
-  { kind: 'site', path: 'pagePin.query', asksForIt: isSet },
   { kind: 'registration', path: 'takeOver', asksForIt: isOtherThan('never') },
   { kind: 'registration', path: 'requires', asksForIt: isFilled },
   { kind: 'registration', path: 'activate.steps', asksForIt: isSet, sentence: actsAsManual },

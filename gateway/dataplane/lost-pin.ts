@@ -1,0 +1,21 @@
+// Whether a birth is a pin that was lost: the visitor still has the application's session, but his token had expired
+// and he met another release. Then the site's idle time is shorter than the application's.
+import type { BirthCause } from '../domain/affinity.js'
+import type { ReleaseRoute } from '../domain/routing-table.js'
+import type { RequestIdentity } from './request-identity.js'
+
+/** Why the token was no longer honoured: nobody came, or its age. */
+export type LostPin = 'idle' | 'age'
+
+/** Null where nothing was lost, or where the site's file does not name the application's cookie. */
+export function lostPin(
+  because: BirthCause,
+  identity: RequestIdentity,
+  release: ReleaseRoute,
+): LostPin | null {
+  const { token, hasEnded } = identity
+  if (because !== 'expired' || token === null || hasEnded || token.release === release.version) return null
+  const { applicationCookie: cookie, session } = release.site
+  if (cookie === null || !identity.hasCookie(cookie)) return null
+  return token.until >= token.bornAt + session.maxAgeMs ? 'age' : 'idle'
+}
