@@ -85,6 +85,8 @@ export interface ReleaseFigures {
   readonly lastTouchAt: number
   readonly exchangesOpen: number
   readonly socketsOpen: number
+  /** Requests under a preview pass; they are in none of the other figures. */
+  readonly previewRequests: number
   /** Pairs of status and count. */
   readonly requests: readonly (readonly [status: number, count: number])[]
   /** Counts by bucket of domain/latency-buckets.ts. */

@@ -11,6 +11,7 @@ import type { Downstream, Listener } from './dataplane/downstream.js'
 import type { DownstreamUpgrade, FrontCalls } from './dataplane/downstream-socket.js'
 import { beginExchange, beginUpgrade } from './dataplane/exchange.js'
 import { OpenExchanges } from './dataplane/open-exchanges.js'
+import { PassReader } from './dataplane/preview-pass.js'
 import { fieldMasks } from './dataplane/response-fields.js'
 import { TargetPools } from './dataplane/target-pools.js'
 import { Tombstones } from './dataplane/tombstones.js'
@@ -58,6 +59,7 @@ const state: WorkerState = {
   requestBodyBytes: 0,
   via: '',
   reader: new TokenReader({ keys: [], signsWith: 0 }),
+  passes: new PassReader(),
   activity: new Activity(),
   pools,
   tombstones: new Tombstones(),

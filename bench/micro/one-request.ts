@@ -5,6 +5,7 @@ import { signToken, TokenReader, type KeyRing } from '../../gateway/dataplane/af
 import { TrustedProxies } from '../../gateway/dataplane/client-identity.js'
 import type { Downstream, ResponseStart } from '../../gateway/dataplane/downstream.js'
 import { OpenExchanges } from '../../gateway/dataplane/open-exchanges.js'
+import { PassReader } from '../../gateway/dataplane/preview-pass.js'
 import type { RequestHead } from '../../gateway/dataplane/request-head.js'
 import type { TargetPools } from '../../gateway/dataplane/target-pools.js'
 import { Tombstones } from '../../gateway/dataplane/tombstones.js'
@@ -233,6 +234,7 @@ export function stateWith(upstream: InstantUpstream): WorkerState {
     requestBodyBytes: Infinity,
     via: '',
     reader: usualReader(),
+    passes: new PassReader(),
     activity: new Activity(),
     pools,
     tombstones: new Tombstones(),

@@ -132,8 +132,14 @@ const trafficFamilies: readonly MetricFamily[] = [
     samples: perReleaseAnd('reason', (release) => release.traffic.upstreamErrors),
   },
   {
+    name: 'amarre_preview_requests_total',
+    help: 'Requests under a preview pass; no other figure counts them.',
+    type: 'counter',
+    samples: perRelease((release) => release.traffic.previewRequests),
+  },
+  {
     name: 'amarre_tokens_rejected_total',
-    help: 'Affinity tokens that were treated as none, by reason.',
+    help: 'Affinity tokens and preview passes that were treated as none, by reason.',
     type: 'counter',
     samples: perSiteReason(rejectionReasons, ({ rejected }) => rejected),
   },

@@ -7,6 +7,7 @@ import type { ReleaseFigures, WorkerReport } from '../plane-protocol.js'
 /** One release's traffic over all workers that ever were. */
 export interface ReleaseTraffic {
   births: number
+  previewRequests: number
   exchangesOpen: number
   socketsOpen: number
   readonly requests: Map<number, number>
@@ -128,6 +129,7 @@ export class Traffic {
 function noTraffic(): ReleaseTraffic {
   return {
     births: 0,
+    previewRequests: 0,
     exchangesOpen: 0,
     socketsOpen: 0,
     requests: new Map(),
@@ -145,6 +147,7 @@ function addFigures(sum: ReleaseTraffic, figures: ReleaseFigures): void {
 
 function addCounters(sum: ReleaseTraffic, figures: ReleaseFigures): void {
   sum.births += figures.births
+  sum.previewRequests += figures.previewRequests
   sum.durationSumMs += figures.durationSumMs
   for (const [status, count] of figures.requests) add(sum.requests, status, count)
   for (const [reason, count] of figures.upstreamErrors) add(sum.upstreamErrors, reason, count)
@@ -153,6 +156,7 @@ function addCounters(sum: ReleaseTraffic, figures: ReleaseFigures): void {
 
 function addTraffic(sum: ReleaseTraffic, other: ReleaseTraffic): void {
   sum.births += other.births
+  sum.previewRequests += other.previewRequests
   sum.durationSumMs += other.durationSumMs
   for (const [status, count] of other.requests) add(sum.requests, status, count)
   for (const [reason, count] of other.upstreamErrors) add(sum.upstreamErrors, reason, count)

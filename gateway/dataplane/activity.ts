@@ -7,14 +7,25 @@ import { extendPromise, type SessionBatch, type TimeSpan } from '../domain/sessi
 import type { TokenRejection } from './affinity-token.js'
 import type { LostPin } from './lost-pin.js'
 
+/** What an exchange tells of itself to whoever counts it. */
+export interface ExchangeAccount {
+  opened(): void
+  closed(): void
+  answered(status: number, durationMs: number): void
+  failed(code: ErrorCode): void
+  socketOpened(): void
+  socketClosed(): void
+}
+
 /** The counters of one release in this worker. */
-export class ReleaseActivity {
+export class ReleaseActivity implements ExchangeAccount {
   readonly index: ReleaseIndex
   births = 0
   birthsUntil = 0
   lastTouchAt = 0
   exchangesOpen = 0
   socketsOpen = 0
+  previewRequests = 0
   durationSumMs = 0
   readonly durations = new Array<number>(latencyBoundsMs.length + 1).fill(0)
   readonly requests = new Map<number, number>()
@@ -29,6 +40,22 @@ export class ReleaseActivity {
     if (until > this.birthsUntil) this.birthsUntil = until
   }
 
+  opened(): void {
+    this.exchangesOpen++
+  }
+
+  closed(): void {
+    this.exchangesOpen--
+  }
+
+  socketOpened(): void {
+    this.socketsOpen++
+  }
+
+  socketClosed(): void {
+    this.socketsOpen--
+  }
+
   answered(status: number, durationMs: number): void {
     this.requests.set(status, (this.requests.get(status) ?? 0) + 1)
     this.durationSumMs += durationMs
@@ -39,6 +66,25 @@ export class ReleaseActivity {
   failed(code: ErrorCode): void {
     this.upstreamErrors.set(code, (this.upstreamErrors.get(code) ?? 0) + 1)
   }
+}
+
+/** A preview is counted once, when it begins: it holds nothing open and is judged by nobody. */
+export class PreviewAccount implements ExchangeAccount {
+  readonly #release: ReleaseActivity
+
+  constructor(release: ReleaseActivity) {
+    this.#release = release
+  }
+
+  opened(): void {
+    this.#release.previewRequests++
+  }
+
+  closed(): void {}
+  answered(): void {}
+  failed(): void {}
+  socketOpened(): void {}
+  socketClosed(): void {}
 }
 
 /** Sessions touched, collected column by column until the next report takes them. */

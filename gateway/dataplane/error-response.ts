@@ -9,11 +9,17 @@ export interface ErrorResponse {
   readonly body: Buffer
 }
 
+/** A link of an error page, and what it says. */
+export interface WayOut {
+  readonly target: string
+  readonly text: string
+}
+
 export interface ErrorContext {
   readonly accept: string
   readonly requestId: string
-  /** Where a link may start a new session; null where that is no way out. */
-  readonly restartTarget: string | null
+  /** Null where the page has no way out to offer. */
+  readonly wayOut: WayOut | null
 }
 
 /** Seconds after which a refused visitor may try again. */
@@ -32,11 +38,11 @@ export function errorResponse(code: ErrorCode, context: ErrorContext): ErrorResp
   }
 }
 
-/** Takes the visitor's token away and sends him back to where he was: a new session begins there. */
-export function restartResponse(cleanTarget: string, clearLines: string): ErrorResponse {
+/** Sends a visitor to an address with other cookies than he came with. */
+export function redirectResponse(target: string, cookieLines: string): ErrorResponse {
   return {
     status: 303,
-    lines: `Location: ${cleanTarget}\r\nCache-Control: no-store\r\n${clearLines}`,
+    lines: `Location: ${target}\r\nCache-Control: no-store\r\n${cookieLines}`,
     body: Buffer.alloc(0),
   }
 }
@@ -56,9 +62,9 @@ function htmlPage(code: ErrorCode, context: ErrorContext): string {
   const kind = errorKinds[code]
   const title = `${kind.message[0]?.toUpperCase()}${kind.message.slice(1)}`
   const wayOut =
-    context.restartTarget === null
+    context.wayOut === null
       ? ''
-      : `<p><a href="${escapeHtml(context.restartTarget)}">Start a new session</a></p>`
+      : `<p><a href="${escapeHtml(context.wayOut.target)}">${escapeHtml(context.wayOut.text)}</a></p>`
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${kind.status} ${title}</title>

@@ -1,11 +1,12 @@
 // The session's part in one exchange: what is told to the ledger when the request comes, when a token is handed out,
 // while a long exchange lasts and when it ends. Knows nothing of sockets.
-import type { Decision } from '../domain/affinity.js'
+import type { SessionDecision } from '../domain/affinity.js'
 import { fieldKindOf } from '../domain/headers.js'
 import type { SessionId } from '../domain/ids.js'
 import type { ReleaseRoute, TargetRoute } from '../domain/routing-table.js'
 import { countedUntil, grainMs, honouredUntil, promiseSpanMs } from '../domain/session.js'
 import type { SessionPolicy } from '../domain/site-policy.js'
+import { LongStay, type Stay } from './long-stay.js'
 import { lostPin, type LostPin } from './lost-pin.js'
 import type { RequestIdentity } from './request-identity.js'
 import { fieldValues, isEventStream } from './response-fields.js'
@@ -26,7 +27,20 @@ const unitsPerPromise = 64
 /** A tombstone lasts a grain; without an idle time, or with a very long one, it lasts this. */
 const longestTombstoneMs = 3_600_000
 
-export class ExchangeSession {
+/** On whose behalf an exchange is made: a session or a preview. */
+export interface RouteSession {
+  /** What the application is told; null for nobody. */
+  readonly id: SessionId | null
+  /** The response's head has come: what it does to the visitor's cookies. */
+  handOut(head: ResponseHead, target: TargetRoute, now: number): Handout
+  /** How long the exchange may go on if it lasts. */
+  stayFrom(now: number): Stay
+  /** Called again and again while it lasts. */
+  refresh(now: number): void
+  close(now: number): void
+}
+
+export class ExchangeSession implements RouteSession {
   readonly #state: WorkerState
   readonly #identity: RequestIdentity
   readonly #release: ReleaseRoute
@@ -38,12 +52,7 @@ export class ExchangeSession {
   /** A birth whose token was handed out. */
   #isBorn = false
 
-  constructor(
-    state: WorkerState,
-    identity: RequestIdentity,
-    decision: Exclude<Decision, { readonly kind: 'refuse' }>,
-    now: number,
-  ) {
+  constructor(state: WorkerState, identity: RequestIdentity, decision: SessionDecision, now: number) {
     this.#state = state
     this.#identity = identity
     this.#release = decision.release
@@ -76,9 +85,13 @@ export class ExchangeSession {
   }
 
   /** When the session was born whose token the visitor has; null when he has none. */
-  get bornAt(): number | null {
+  get #bornAt(): number | null {
     if (this.#session.kind === 'own') return this.#session.verified.token.bornAt
     return this.#isBorn ? this.#startedAt : null
+  }
+
+  stayFrom(now: number): Stay {
+    return new LongStay(this.#state, this.#release, this.#bornAt, now)
   }
 
   /** A confirmed session came: the ledger hears of it once a unit. A page that names the release may go on doing so. */
@@ -195,11 +208,7 @@ function unitMs(policy: SessionPolicy): number {
   return Math.min(promiseSpanMs(policy) / unitsPerPromise, longestTombstoneMs)
 }
 
-function sessionOf(
-  decision: Exclude<Decision, { readonly kind: 'refuse' }>,
-  identity: RequestIdentity,
-  now: number,
-): HandoutSession {
+function sessionOf(decision: SessionDecision, identity: RequestIdentity, now: number): HandoutSession {
   switch (decision.kind) {
     case 'stay':
       if (identity.verified === null) return { kind: 'none' }

@@ -10,12 +10,13 @@ import type { BodyFailure, Downstream, DownstreamEvents } from './downstream.js'
 import { addedLines, answerFields } from './answer-fields.js'
 import type { DownstreamUpgrade } from './downstream-socket.js'
 import { EarlyBody } from './early-body.js'
-import { LongStay } from './long-stay.js'
+import type { ErrorResponse } from './error-response.js'
+import type { Stay } from './long-stay.js'
 import type { OpenExchange } from './open-exchanges.js'
 import { publicError, refusalOf } from './refusal.js'
 import { headerOf, type RequestFraming, type RequestHead } from './request-head.js'
 import type { RequestIdentity } from './request-identity.js'
-import { framingOf, isEventStream, keptRuns, type FieldMasks } from './response-fields.js'
+import { framingOf, isEventStream, keptRuns, type FieldMasks, type FrontMasks } from './response-fields.js'
 import type { SocketEnd } from './socket-end.js'
 import { routeRequest, type Route } from './routing.js'
 import { openTunnel } from './tunnel.js'
@@ -26,7 +27,7 @@ import { newRequestId, type WorkerState } from './worker-state.js'
 /** Takes one request of a front through its phases. Never throws: what fails is answered and counted. */
 export function beginExchange(
   state: WorkerState,
-  masks: FieldMasks,
+  masks: FrontMasks,
   downstream: Downstream,
 ): DownstreamEvents {
   const exchange = new Exchange(state, masks, downstream, null)
@@ -37,7 +38,7 @@ export function beginExchange(
 /** A request for a WebSocket goes through the same phases; where the application agrees, a tunnel takes over. */
 export function beginUpgrade(
   state: WorkerState,
-  masks: FieldMasks,
+  masks: FrontMasks,
   downstream: DownstreamUpgrade,
   connect: ConnectSocket,
 ): DownstreamEvents {
@@ -54,7 +55,7 @@ interface Upgrade {
 
 class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   readonly #state: WorkerState
-  readonly #masks: FieldMasks
+  readonly #masks: FrontMasks
   readonly #downstream: Downstream
   readonly #upgrade: Upgrade | null
   readonly #head: RequestHead
@@ -65,7 +66,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   #route: Route | null = null
   #call: UpstreamCall | null = null
   /** Of a stream of events. */
-  #stay: LongStay | null = null
+  #stay: Stay | null = null
   #attempts = 0
   #received = 0
   readonly #early = new EarlyBody()
@@ -78,7 +79,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   before: OpenExchange | null = null
   after: OpenExchange | null = null
 
-  constructor(state: WorkerState, masks: FieldMasks, downstream: Downstream, upgrade: Upgrade | null) {
+  constructor(state: WorkerState, masks: FrontMasks, downstream: Downstream, upgrade: Upgrade | null) {
     this.#state = state
     this.#masks = masks
     this.#downstream = downstream
@@ -95,9 +96,10 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     const routing = routeRequest(this.#state, { head: this.#head, requestId: this.#requestId, isUpgrade })
     this.#site = routing.site
     if (routing.kind === 'refused') return this.#refuse(routing.error, routing.identity)
+    if (routing.kind === 'answered') return this.#answer(routing.response, false)
     this.#route = routing.route
     this.#framing = routing.route.framing
-    this.#state.activity.of(routing.route.release.index).exchangesOpen++
+    routing.route.account.opened()
     this.#send(routing.route, false)
   }
 
@@ -156,7 +158,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   /** 100 belongs to one hop: the front says it itself where the client waits for it. */
   onInterim(head: ResponseHead): void {
     if (head.status === 100) return
-    const runs = keptRuns(head, this.#masks.usual)
+    const runs = keptRuns(head, this.#fieldMasks.usual)
     this.#downstream.interim(head.status, { bytes: head.bytes, runs, lines: '' })
   }
 
@@ -169,12 +171,12 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     const now = this.#state.clock.now()
     const given = route.session.handOut(head, route.target, now)
     if (isEventStream(head)) {
-      this.#stay = new LongStay(this.#state, route.release, route.session.bornAt, now)
+      this.#stay = route.session.stayFrom(now)
       if (this.#stay.isTooLate(now)) return this.#turnAway(route)
     }
     this.#downstream.start({
       status: head.status,
-      fields: answerFields(head, given, this.#masks, addedLines(this.#state.via, route, head)),
+      fields: answerFields(head, given, this.#fieldMasks, addedLines(this.#state.via, route, head)),
       framing: framingOf(head),
       contentLength: head.contentLength,
       closes: this.#state.isLeaving,
@@ -188,20 +190,24 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     if (route === null || this.#upgrade === null) return
     this.#targetAnswered(route)
     const given = route.session.handOut(head, route.target, this.#state.clock.now())
-    const fields = answerFields(head, given, this.#masks, addedLines(this.#state.via, route, head))
+    const fields = answerFields(head, given, this.#fieldMasks, addedLines(this.#state.via, route, head))
     const client = this.#upgrade.downstream.accept(fields, protocol)
     if (client === null) {
       upstream.terminate()
       return this.onAborted()
     }
     this.#status = head.status
-    openTunnel(this.#state, { release: route.release, session: route.session, client, upstream })
+    openTunnel(this.#state, { account: route.account, session: route.session, client, upstream })
     this.#finish()
   }
 
   #targetAnswered(route: Route): void {
     const { pools, clock } = this.#state
     if (pools.isTroubled) pools.answered(route.target, clock.monotonic())
+  }
+
+  get #fieldMasks(): FieldMasks {
+    return this.#route?.isPreview === true ? this.#masks.preview : this.#masks
   }
 
   onData(chunk: Buffer): void {
@@ -260,10 +266,10 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   }
 
   /** What the client did wrong is no error of the application's. */
-  #countFailure(error: GatewayError, { release, target }: Route): void {
+  #countFailure(error: GatewayError, { account, release, target }: Route): void {
     if (error.side === 'downstream') return
-    const { activity, pools, clock } = this.#state
-    activity.of(release.index).failed(error.code)
+    const { pools, clock } = this.#state
+    account.failed(error.code)
     if (countsAgainstTarget(error)) pools.failed(target, release, clock.monotonic())
   }
 
@@ -297,12 +303,12 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
 
   #refuse(code: ErrorCode, identity: RequestIdentity | null = null): void {
     this.#error = code
-    const { lines, status, body } = refusalOf(code, {
-      head: this.#head,
-      requestId: this.#requestId,
-      site: this.#site,
-      identity,
-    })
+    const refused = { head: this.#head, requestId: this.#requestId, site: this.#site, identity }
+    this.#answer(refusalOf(code, refused), errorKinds[code].side === 'downstream')
+  }
+
+  /** The gateway's own answer. */
+  #answer({ lines, status, body }: ErrorResponse, closes: boolean): void {
     this.#isAnswered = true
     this.#status = status
     const hasBody = this.#head.method !== 'HEAD'
@@ -312,7 +318,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
       framing: 'length',
       contentLength: body.length,
       // A refused request may have left its body on the connection (RFC 9112 section 9.3).
-      closes: errorKinds[code].side === 'downstream' || this.#framing !== 'none' || this.#state.isLeaving,
+      closes: closes || this.#framing !== 'none' || this.#state.isLeaving,
       isEventStream: false,
     })
     if (hasBody) this.#downstream.write(body)
@@ -350,10 +356,10 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     if (this.#route === null) {
       activity.unrouted.add(this.#site?.name ?? '', this.#status)
     } else {
-      const release = activity.of(this.#route.release.index)
-      release.exchangesOpen--
-      release.answered(this.#status, durationMs)
-      this.#route.session.close(clock.now())
+      const { account, session } = this.#route
+      account.closed()
+      account.answered(this.#status, durationMs)
+      session.close(clock.now())
     }
     if (logAccess !== null) logAccess(this.#accessRecord(durationMs))
   }

@@ -7,7 +7,17 @@ import type { WorkerState } from './worker-state.js'
 /** Endings that one cause brings about are spread over this window. */
 const spreadMs = 10_000
 
-export class LongStay {
+/** How long one exchange that lasts may go on. */
+export interface Stay {
+  /** Its time had come before it began: it would be ended at once. */
+  isTooLate(now: number): boolean
+  /** Called again and again while it lasts; true: it is to end now. */
+  isOver(now: number): boolean
+  /** It is to end within that time, whatever its release does. */
+  leaveWithin(windowMs: number, now: number): void
+}
+
+export class LongStay implements Stay {
   readonly #state: WorkerState
   readonly #release: ReleaseRoute
   /** Null for a stream without a token. */
@@ -29,19 +39,16 @@ export class LongStay {
     this.#follow(state.table, now)
   }
 
-  /** Its time had come before it began: it would be ended at once. */
   isTooLate(now: number): boolean {
     return this.#until <= now
   }
 
-  /** Called again and again while it lasts; true: it is to end now. */
   isOver(now: number): boolean {
     if (this.#table !== this.#state.table) this.#follow(this.#state.table, now)
     const endAt = Math.max(this.#until, this.#drainingSince ?? 0) + this.#place * spreadMs
     return now >= this.#leaveAt || now >= endAt
   }
 
-  /** It is to end within that time, whatever its release does. */
   leaveWithin(windowMs: number, now: number): void {
     this.#leaveAt = Math.min(this.#leaveAt, now + this.#place * windowMs)
   }

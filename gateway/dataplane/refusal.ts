@@ -3,10 +3,12 @@
 import type { ErrorCode, GatewayError } from '../domain/errors.js'
 import { isNavigation } from '../domain/request-facts.js'
 import type { SiteRoute } from '../domain/routing-table.js'
-import { errorResponse, restartResponse, type ErrorResponse } from './error-response.js'
+import { errorResponse, redirectResponse, type ErrorResponse, type WayOut } from './error-response.js'
+import { previewEnded } from './preview-door.js'
+import { withPreviewOff } from './preview-link.js'
 import { headerOf, type RequestHead } from './request-head.js'
 import type { RequestIdentity } from './request-identity.js'
-import { restartAskedBy, withRestart } from '../domain/restart-link.js'
+import { onThisHost, restartAskedBy, withRestart } from '../domain/restart-link.js'
 import { clearCookieLines } from './token-cookie.js'
 
 export interface Refused {
@@ -25,10 +27,25 @@ export function refusalOf(code: ErrorCode, { head, requestId, site, identity }: 
     const clear = identity.isHeaderClient
       ? 'Amarre-Token: '
       : clearCookieLines(site.session, identity.isSecure)
-    return restartResponse(cleanTarget, clear)
+    return redirectResponse(cleanTarget, clear)
   }
-  const restartTarget = canRestart ? withRestart(head.target) : null
-  return errorResponse(code, { accept: headerOf(head, 'accept'), requestId, restartTarget })
+  if (code === 'preview_over' && site !== null && isLatePreview(identity)) {
+    return previewEnded(site, identity, onThisHost(head.target))
+  }
+  const wayOut = canRestart
+    ? { target: withRestart(head.target), text: 'Start a new session' }
+    : previewWayOut(code, head)
+  return errorResponse(code, { accept: headerOf(head, 'accept'), requestId, wayOut })
+}
+
+/** A navigation whose pass is over: the same address again, without it. */
+function isLatePreview(identity: RequestIdentity | null): identity is RequestIdentity {
+  return identity !== null && identity.pass !== null && isNavigation(identity)
+}
+
+function previewWayOut(code: ErrorCode, head: RequestHead): WayOut | null {
+  const isOfPreview = code === 'preview_invalid' || code === 'preview_over' || code === 'preview_gone'
+  return isOfPreview ? { target: withPreviewOff(head.target), text: 'Leave the preview' } : null
 }
 
 /** A session that may not leave its target is told to come back; everybody else learns what failed. */

@@ -1,5 +1,6 @@
 // One request as the decision sees it: its client, its token, its cookies without ours. Built once a request, before
 // the decision, while the front's bytes are still valid.
+import type { PreviewPass } from '../domain/preview-pass.js'
 import type { RequestFacts } from '../domain/request-facts.js'
 import type { SiteRoute } from '../domain/routing-table.js'
 import { isHonoured, type Token } from '../domain/session.js'
@@ -7,12 +8,15 @@ import type { Activity } from './activity.js'
 import type { TokenReader, VerifiedToken } from './affinity-token.js'
 import { hasCookie } from './application-cookie.js'
 import type { ClientIdentity } from './client-identity.js'
+import { noPreview, type PreviewCookies } from './preview-cookies.js'
+import type { PassReader } from './preview-pass.js'
 import { headerOf, type RequestHead } from './request-head.js'
 import { readCookies } from './token-cookie.js'
 import type { Tombstones } from './tombstones.js'
 
 export interface IdentitySources {
   readonly reader: TokenReader
+  readonly passes: PassReader
   readonly activity: Activity
   readonly tombstones: Tombstones
   readonly issuer: string
@@ -30,7 +34,9 @@ export class RequestIdentity implements RequestFacts {
   readonly verified: VerifiedToken | null
   readonly token: Token | null
   readonly hasEnded: boolean
-  /** The Cookie header for the application; null when it had only ours, or none. */
+  readonly pass: PreviewPass | null
+  readonly preview: PreviewCookies
+  /** The Cookie header for the application; null when it had only ours, or none. In a preview only the preview's own. */
   readonly cookie: string | null
   readonly client: ClientIdentity
   readonly #head: RequestHead
@@ -46,7 +52,11 @@ export class RequestIdentity implements RequestFacts {
     const headerAt = head.names.indexOf('amarre-token')
     this.isHeaderClient = headerAt >= 0
     const cookies = readCookies(cookieHeader(head), site.session.cookie)
-    this.cookie = cookies.rest === '' ? null : cookies.rest
+    this.preview = cookies.preview ?? noPreview
+    this.pass = cookies.preview === null ? null : firstPass(cookies.preview.passes, site, from)
+    const isPreview = this.pass !== null && from.now < this.pass.until
+    const rest = cookies.rest === '' ? null : cookies.rest
+    this.cookie = isPreview ? this.preview.restored : rest
     const headerToken = headerAt >= 0 ? (head.values[headerAt] ?? '') : ''
     const texts = headerToken === '' ? cookies.tokens : [headerToken, ...cookies.tokens]
     this.verified = texts.length === 0 ? null : firstVerified(texts, site, from)
@@ -89,4 +99,18 @@ function firstVerified(
     return reading
   }
   return null
+}
+
+/** Of several passes the first that is not over, else any that verifies; each that does not is counted by its reason. */
+function firstPass(texts: readonly string[], site: SiteRoute, from: IdentitySources): PreviewPass | null {
+  let over: PreviewPass | null = null
+  for (const text of texts) {
+    if (text === '') continue
+    const pass = from.passes.read(text, site.name, from.reader.ring)
+    if (typeof pass === 'string') from.activity.rejected.add(site.name, pass)
+    else if (from.now < pass.until) return pass
+    else over ??= pass
+  }
+  if (over !== null) from.activity.rejected.add(site.name, 'expired')
+  return over
 }

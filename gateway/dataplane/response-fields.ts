@@ -30,16 +30,29 @@ const alwaysDropped: readonly ResponseField[] = [
 
 const cacheFields: readonly ResponseField[] = ['cache-control', 'cdn-cache-control', 'surrogate-control']
 
-/** The masks of one front: what it always drops, and what it drops when the response becomes private. */
+/** What is written anew in a preview, and `Clear-Site-Data`, which would take the visitor's own session with it. */
+const previewFields: readonly ResponseField[] = [...cacheFields, 'set-cookie', 'clear-site-data']
+
+/** What is dropped of a response: always, and when it becomes private. */
 export interface FieldMasks {
   readonly usual: FieldMask
   readonly withoutCaching: FieldMask
 }
 
+/** The masks of one front, and those of its previews. */
+export interface FrontMasks extends FieldMasks {
+  readonly preview: FieldMasks
+}
+
 /** `writesDate`: the front sends a Date of its own, so the application's goes. */
-export function fieldMasks(writesDate: boolean): FieldMasks {
+export function fieldMasks(writesDate: boolean): FrontMasks {
   const usual: readonly ResponseField[] = writesDate ? [...alwaysDropped, 'date'] : alwaysDropped
-  return { usual: fieldMask(usual), withoutCaching: fieldMask([...usual, ...cacheFields]) }
+  const preview = fieldMask([...usual, ...previewFields])
+  return {
+    usual: fieldMask(usual),
+    withoutCaching: fieldMask([...usual, ...cacheFields]),
+    preview: { usual: preview, withoutCaching: preview },
+  }
 }
 
 const connectionKind = fieldKindOf('connection')

@@ -1,12 +1,16 @@
 // From a request's head to where it goes: read, identify, decide, choose a target. Every guard has one reason; what
 // passes them all is ready to be sent.
-import { decide, type Decision } from '../domain/affinity.js'
-import { freeTarget, sessionTarget } from '../domain/balancing.js'
+import { decide, type Decision, type SessionDecision } from '../domain/affinity.js'
+import { freeTarget, previewTarget, sessionTarget } from '../domain/balancing.js'
 import type { ErrorCode } from '../domain/errors.js'
 import type { ReleaseRoute, SiteRoute, TargetRoute } from '../domain/routing-table.js'
 import { identifyClient } from './client-identity.js'
-import { ExchangeSession } from './exchange-session.js'
+import { PreviewAccount, type ExchangeAccount } from './activity.js'
+import type { ErrorResponse } from './error-response.js'
+import { ExchangeSession, type RouteSession } from './exchange-session.js'
 import { LongStay } from './long-stay.js'
+import { answerAtDoor } from './preview-door.js'
+import { PreviewVisit } from './preview-visit.js'
 import { encodeUpstreamHead } from './request-encoder.js'
 import { readHead, type RequestFraming, type RequestHead } from './request-head.js'
 import { RequestIdentity } from './request-identity.js'
@@ -23,7 +27,9 @@ export interface RoutedRequest {
 export interface Route {
   readonly identity: RequestIdentity
   readonly release: ReleaseRoute
-  readonly session: ExchangeSession
+  readonly session: RouteSession
+  readonly account: ExchangeAccount
+  readonly isPreview: boolean
   readonly framing: RequestFraming
   /** The whole head for the application, one character a byte. */
   readonly upstreamHead: string
@@ -34,6 +40,8 @@ export interface Route {
 
 export type Routing =
   | { readonly kind: 'routed'; readonly site: SiteRoute; readonly route: Route }
+  /** The gateway's own business: a preview begins or ends. */
+  | { readonly kind: 'answered'; readonly site: SiteRoute; readonly response: ErrorResponse }
   | {
       readonly kind: 'refused'
       readonly error: ErrorCode
@@ -51,12 +59,16 @@ export function routeRequest(state: WorkerState, request: RoutedRequest): Routin
   if (reading.contentLength > state.requestBodyBytes) return refused('body_too_large', site)
   const now = state.clock.now()
   const identity = identify(state, request.head, site, now)
+  const hasQuery = request.head.target.length > request.head.path.length
+  const atDoor = hasQuery ? answerAtDoor(state, { head: request.head, site, identity, now }) : null
+  if (atDoor?.kind === 'refused') return refused(atDoor.error, site, identity)
+  if (atDoor !== null) return { ...atDoor, site }
   const decision = decide(identity, site, now)
   if (decision.kind === 'refuse') return refused(decision.error, site, identity)
   const target = targetOf(state, decision)
   if (target === null) return refused('target_gone', site, identity)
   if (request.isUpgrade && isTooLate(state, decision, now)) return refused('release_gone', site, identity)
-  const session = new ExchangeSession(state, identity, decision, now)
+  const session = sessionOf(state, identity, decision, now)
   const { release } = decision
   const { framing, contentLength } = reading
   const { head, requestId } = request
@@ -70,8 +82,21 @@ export function routeRequest(state: WorkerState, request: RoutedRequest): Routin
     requestId,
     via: state.via,
   })
-  const mayLeaveTarget = !isOwn(decision) || release.site.session.affinity === 'release'
-  const route = { identity, release, session, framing, upstreamHead, mayLeaveTarget, target }
+  const isPreview = decision.kind === 'preview'
+  const seen = state.activity.of(release.index)
+  const account = isPreview ? new PreviewAccount(seen) : seen
+  const mayLeaveTarget = !(isPreview || isOwn(decision)) || release.site.session.affinity === 'release'
+  const route = {
+    identity,
+    release,
+    session,
+    account,
+    isPreview,
+    framing,
+    upstreamHead,
+    mayLeaveTarget,
+    target,
+  }
   return { kind: 'routed', site, route }
 }
 
@@ -84,23 +109,36 @@ function refused(
 }
 
 function identify(state: WorkerState, head: RequestHead, site: SiteRoute, now: number): RequestIdentity {
-  const { reader, activity, tombstones, trusted, table } = state
+  const { reader, passes, activity, tombstones, trusted, table } = state
   const issuer = table?.issuer ?? ''
   const futureToleranceMs = table?.futureToleranceMs ?? 0
-  const sources = { reader, activity, tombstones, issuer, futureToleranceMs, now }
+  const sources = { reader, passes, activity, tombstones, issuer, futureToleranceMs, now }
   return new RequestIdentity(head, site, identifyClient(head, trusted), sources)
 }
 
-type Going = Exclude<Decision, { readonly kind: 'refuse' }>
+type Going = SessionDecision | Extract<Decision, { readonly kind: 'preview' }>
 
 function isOwn(decision: Going): decision is Extract<Going, { readonly kind: 'stay' | 'trail' }> {
   return decision.kind === 'stay' || decision.kind === 'trail'
 }
 
-function targetOf({ balancing }: WorkerState, decision: Going): TargetRoute | null {
+/** The target of what was decided; null: the session may not leave its own, and that one is no longer registered. */
+export function targetOf({ balancing }: WorkerState, decision: Going): TargetRoute | null {
+  if (decision.kind === 'preview') return previewTarget(decision.release, decision.pass, balancing)
   return isOwn(decision)
     ? sessionTarget(decision.release, decision.token, balancing)
     : freeTarget(decision.release, balancing)
+}
+
+function sessionOf(
+  state: WorkerState,
+  identity: RequestIdentity,
+  decision: Going,
+  now: number,
+): RouteSession {
+  return decision.kind === 'preview'
+    ? new PreviewVisit(state, decision)
+    : new ExchangeSession(state, identity, decision, now)
 }
 
 /** A socket that would be closed at once is not opened. */

@@ -1,6 +1,7 @@
 // The affinity token as a cookie: which cookies are ours, how they are read, taken out and set. Attributes follow
 // RFC 6265bis; why they are what they are stands in docs/architecture.md, "cookies".
 import type { SessionPolicy } from '../domain/site-policy.js'
+import { previewMark, withoutPreview, type PreviewCookies } from './preview-cookies.js'
 
 /** `__Host-` binds to one host and `Path=/`; with a domain only `__Secure-` is possible; plain HTTP has no prefix. */
 function cookieName(policy: SessionPolicy, isSecure: boolean): string {
@@ -12,8 +13,11 @@ function cookieName(policy: SessionPolicy, isSecure: boolean): string {
 export interface CookieReading {
   readonly tokens: readonly string[]
   readonly rest: string
+  /** Null in every header but those of browsers that preview, or did. */
+  readonly preview: PreviewCookies | null
 }
 
+const usualName = 'amarre'
 const semicolonCode = 59
 const noTokens: readonly string[] = []
 
@@ -21,20 +25,36 @@ const noTokens: readonly string[] = []
 export function readCookies(header: string, name: string): CookieReading {
   // Most requests of the first page, and all of crawlers, have none: one search settles it.
   const at = header.indexOf(name)
-  if (at < 0) return { tokens: noTokens, rest: header }
+  if (at < 0) {
+    return hasPreview(header, name)
+      ? readEach(header, name)
+      : { tokens: noTokens, rest: header, preview: null }
+  }
   // Nearly all others have one, whose pair is cut out without looking at the rest (bench/micro/request.ts).
-  if (header.indexOf(name, at + 1) < 0) return readSolePair(header, name, at)
+  return header.indexOf(name, at + 1) < 0 ? readSolePair(header, name, at) : readEach(header, name)
+}
+
+/** With the usual name there is nothing to search: what has none of it has no cookie of a preview either. */
+function hasPreview(header: string, name: string): boolean {
+  return name !== usualName && header.includes(previewMark)
+}
+
+function readEach(header: string, name: string): CookieReading {
   const prefixed: string[] = []
   const plain: string[] = []
   const rest: string[] = []
-  for (const pair of header.split(';')) {
+  const hasMark = header.includes(previewMark)
+  const { preview, rest: others } = hasMark
+    ? withoutPreview(header.split(';'))
+    : { preview: null, rest: header.split(';') }
+  for (const pair of others) {
     const at = pair.indexOf('=')
     const found = at < 0 ? '' : pair.slice(0, at).trim()
     if (found === `__Host-${name}` || found === `__Secure-${name}`) addToken(prefixed, pair.slice(at + 1))
     else if (found === name) addToken(plain, pair.slice(at + 1))
     else rest.push(pair)
   }
-  return { tokens: prefixed.concat(plain), rest: rest.join(';').trimStart() }
+  return { tokens: prefixed.concat(plain), rest: rest.join(';').trimStart(), preview }
 }
 
 /** The name stands at one place only: no other pair can be ours. */
@@ -46,12 +66,15 @@ function readSolePair(header: string, name: string, nameAt: number): CookieReadi
   const end = semicolon < 0 ? header.length : semicolon
   const equals = header.indexOf('=', start)
   if (equals < 0 || equals > end || !isOurs(header.slice(start, equals).trim(), name)) {
-    return { tokens: noTokens, rest: header.trimStart() }
+    // The name may be part of a preview's.
+    if (header.includes(previewMark)) return readEach(header, name)
+    return { tokens: noTokens, rest: header.trimStart(), preview: null }
   }
+  if (hasPreview(header, name)) return readEach(header, name)
   const tokens: string[] = []
   addToken(tokens, header.slice(equals + 1, end))
   const rest = start === 0 ? header.slice(end + 1) : header.slice(0, start - 1) + header.slice(end)
-  return { tokens, rest: rest.trimStart() }
+  return { tokens, rest: rest.trimStart(), preview: null }
 }
 
 function isOurs(found: string, name: string): boolean {

@@ -1,16 +1,16 @@
 // One open WebSocket: what comes from one end goes to the other, at the pace of the slower one, until either is gone.
 // Counts as activity of its session for as long as it is open. Knows neither HTTP nor the libraries of its ends.
-import type { ReleaseRoute } from '../domain/routing-table.js'
-import type { ExchangeSession } from './exchange-session.js'
-import { LongStay } from './long-stay.js'
+import type { ExchangeAccount } from './activity.js'
+import type { RouteSession } from './exchange-session.js'
+import type { Stay } from './long-stay.js'
 import type { OpenExchange } from './open-exchanges.js'
 import { maxMessageBytes, type SocketEnd, type SocketEvents } from './socket-end.js'
 import type { WorkerState } from './worker-state.js'
 
 /** Who is connected to whom, on whose behalf. */
 export interface TunnelRoute {
-  readonly release: ReleaseRoute
-  readonly session: ExchangeSession
+  readonly account: ExchangeAccount
+  readonly session: RouteSession
   readonly client: SocketEnd
   readonly upstream: SocketEnd
 }
@@ -34,7 +34,7 @@ export function openTunnel(state: WorkerState, route: TunnelRoute): void {
 class Tunnel implements OpenExchange {
   readonly #state: WorkerState
   readonly #route: TunnelRoute
-  readonly #stay: LongStay
+  readonly #stay: Stay
   #isOver = false
   before: OpenExchange | null = null
   after: OpenExchange | null = null
@@ -42,13 +42,13 @@ class Tunnel implements OpenExchange {
   constructor(state: WorkerState, route: TunnelRoute) {
     this.#state = state
     this.#route = route
-    this.#stay = new LongStay(state, route.release, route.session.bornAt, state.clock.now())
+    this.#stay = route.session.stayFrom(state.clock.now())
   }
 
   open(): void {
-    const { client, upstream, release } = this.#route
+    const { client, upstream, account } = this.#route
     this.#state.open.add(this)
-    this.#state.activity.of(release.index).socketsOpen++
+    account.socketOpened()
     upstream.listen(new Direction(upstream, client, this))
     client.listen(new Direction(client, upstream, this))
     if (this.#state.isLeaving) this.abandon()
@@ -84,9 +84,9 @@ class Tunnel implements OpenExchange {
   over(): void {
     if (this.#isOver) return
     this.#isOver = true
-    const { release, session } = this.#route
+    const { account, session } = this.#route
     this.#state.open.remove(this)
-    this.#state.activity.of(release.index).socketsOpen--
+    account.socketClosed()
     session.close(this.#state.clock.now())
   }
 }

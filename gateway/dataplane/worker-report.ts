@@ -28,6 +28,7 @@ function figuresOf(release: ReleaseActivity): WorkerReport['releases'][number] {
     lastTouchAt: release.lastTouchAt,
     exchangesOpen: release.exchangesOpen,
     socketsOpen: release.socketsOpen,
+    previewRequests: release.previewRequests,
     requests: [...release.requests],
     durations: release.durations,
     durationSumMs: release.durationSumMs,

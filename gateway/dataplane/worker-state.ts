@@ -10,6 +10,7 @@ import type { Activity } from './activity.js'
 import type { TokenReader } from './affinity-token.js'
 import type { TrustedProxies } from './client-identity.js'
 import type { OpenExchanges } from './open-exchanges.js'
+import type { PassReader } from './preview-pass.js'
 import type { TargetPools } from './target-pools.js'
 import type { Tombstones } from './tombstones.js'
 
@@ -41,6 +42,7 @@ export interface WorkerState {
   /** The gateway's name in `Via`; empty: it adds none. */
   via: string
   readonly reader: TokenReader
+  readonly passes: PassReader
   readonly activity: Activity
   readonly pools: TargetPools
   readonly tombstones: Tombstones

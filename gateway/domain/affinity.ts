@@ -3,7 +3,8 @@
 import type { ErrorCode } from './errors.js'
 import { fnv1a32 } from './fnv.js'
 import { pageVersion } from './page-pin.js'
-import { isNavigation, isPagePart, isSubResource, type RequestFacts } from './request-facts.js'
+import type { PreviewPass } from './preview-pass.js'
+import { isNavigation, isPagePart, isSafeMethod, isSubResource, type RequestFacts } from './request-facts.js'
 import { restartAskedBy } from './restart-link.js'
 import type { ReleaseRoute, SiteRoute } from './routing-table.js'
 import { isHonoured, type Token } from './session.js'
@@ -12,6 +13,8 @@ import { isHonoured, type Token } from './session.js'
 export type BirthCause = 'new' | 'expired' | 'restart' | 'adoption'
 
 export type Decision =
+  /** Rule 1: the release that a preview pass names. Counts for nobody's session. */
+  | { readonly kind: 'preview'; readonly release: ReleaseRoute; readonly pass: PreviewPass }
   /** Rule 2: the live release that the page itself names; the visitor's own pin stays as it is. */
   | { readonly kind: 'page'; readonly release: ReleaseRoute }
   /** Rules 3 and 4: the session's own release. `revives`: its promise has passed, this request renews it. */
@@ -29,17 +32,62 @@ export type Decision =
   | { readonly kind: 'pass'; readonly release: ReleaseRoute }
   /** Rules 4, 6 and 7, where the application says when a session begins: one is born here if the answer says so. */
   | { readonly kind: 'unpinned'; readonly release: ReleaseRoute }
-  | { readonly kind: 'refuse'; readonly error: Extract<ErrorCode, 'release_gone' | 'no_release'> }
+  | { readonly kind: 'refuse'; readonly error: RefusalCode }
+
+/** Why a request reaches no release. */
+export type RefusalCode = Extract<ErrorCode, 'release_gone' | 'no_release' | 'preview_over' | 'preview_gone'>
+
+/** What goes to a release as part of a session, or of none. */
+export type SessionDecision = Exclude<Decision, { readonly kind: 'refuse' | 'preview' }>
+
+/** One rule of affinity: what it decides, null where it has nothing to say. */
+export interface Rule {
+  readonly number: number
+  /** What it looks at; a word of explanations. */
+  readonly name: string
+  decide(facts: RequestFacts, site: SiteRoute, now: number): Decision | null
+}
+
+/** The rules in their order. */
+export const rules: readonly Rule[] = [
+  { number: 1, name: 'preview pass', decide: previewed },
+  { number: 2, name: 'page pin', decide: namedByPage },
+  { number: 3, name: 'own release', decide: own },
+  { number: 4, name: 'former session', decide: former },
+  { number: 5, name: 'first adoption', decide: adopted },
+  { number: 6, name: 'no session needed', decide: sessionless },
+  { number: 7, name: 'birth', decide: newcomer },
+]
+
+const nowhere: Decision = { kind: 'refuse', error: 'no_release' }
+
+/** Decides by the first rule that speaks. */
+export function decide(facts: RequestFacts, site: SiteRoute, now: number): Decision {
+  for (let i = 0; i < rules.length; i++) {
+    const decision = (rules[i] as Rule).decide(facts, site, now)
+    if (decision !== null) return decision
+  }
+  return nowhere
+}
+
+/** The rule by which `decide` decides; null for none. */
+export function decidingRule(facts: RequestFacts, site: SiteRoute, now: number): Rule | null {
+  return rules.find((rule) => rule.decide(facts, site, now) !== null) ?? null
+}
 
 /**
- * Decides by the first rule that speaks: 2 the release that a page names for its parts, 3 the session's own release,
- * 4 a session that is over or whose release is gone, 5 first adoption, 6 requests that need no session, 7 birth.
+ * Rule 1: a preview pass outranks everything while it lasts. Then the next navigation learns that it is over and ends
+ * the preview; until that nothing unsafe passes: a form of the previewed page must not reach the visitor's own session.
  */
-export function decide(facts: RequestFacts, site: SiteRoute, now: number): Decision {
-  const pinned = namedByPage(facts, site)
-  if (pinned !== null) return pinned
-  if (facts.token !== null) return own(facts, facts.token, site, now) ?? former(facts, facts.token, site, now)
-  return adopted(facts, site, now) ?? sessionless(facts, site) ?? birth(facts, site, 'new')
+function previewed(facts: RequestFacts, site: SiteRoute, now: number): Decision | null {
+  const { pass } = facts
+  if (pass === null) return null
+  if (now >= pass.until) {
+    const mayPass = isSafeMethod(facts.method) && !isNavigation(facts)
+    return mayPass ? null : { kind: 'refuse', error: 'preview_over' }
+  }
+  const release = site.release(pass.release)
+  return release === null ? { kind: 'refuse', error: 'preview_gone' } : { kind: 'preview', release, pass }
 }
 
 /** Rule 2: part of a page of another release than the visitor's own, where releases share their sessions. */
@@ -53,14 +101,17 @@ function namedByPage(facts: RequestFacts, site: SiteRoute): Decision | null {
 }
 
 /** Rule 3: a token that is still honoured and names a release that serves. */
-function own(facts: RequestFacts, token: Token, site: SiteRoute, now: number): Decision | null {
-  if (facts.hasEnded || !isHonoured(token, site.spans, now)) return null
+function own(facts: RequestFacts, site: SiteRoute, now: number): Decision | null {
+  const { token } = facts
+  if (token === null || facts.hasEnded || !isHonoured(token, site.spans, now)) return null
   const release = site.release(token.release)
   return release === null ? null : { kind: 'stay', release, token, revives: false }
 }
 
 /** Rule 4: a token of ours that is no longer honoured, or whose release no longer serves. */
-function former(facts: RequestFacts, token: Token, site: SiteRoute, now: number): Decision {
+function former(facts: RequestFacts, site: SiteRoute, now: number): Decision | null {
+  const { token } = facts
+  if (token === null) return null
   const release = site.release(token.release)
   if (isNavigation(facts)) return atNavigation(facts, token, site, now)
   if (release === null) return { kind: 'refuse', error: 'release_gone' }
@@ -106,7 +157,12 @@ function needsNoSession(facts: RequestFacts, site: SiteRoute): boolean {
   return facts.method === 'OPTIONS' || site.stateless.has(facts.path)
 }
 
-/** Rule 7: a session is born, or will be when the application begins its own. */
+/** Rule 7: a visitor without a session. */
+function newcomer(facts: RequestFacts, site: SiteRoute): Decision {
+  return birth(facts, site, 'new')
+}
+
+/** A session is born, or will be when the application begins its own. */
 function birth(facts: RequestFacts, site: SiteRoute, because: BirthCause): Decision {
   const release = site.accepting(birthHash(facts, site))
   if (release === null) return { kind: 'refuse', error: 'no_release' }

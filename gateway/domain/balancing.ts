@@ -1,6 +1,7 @@
 // Which target of a release serves a request: the session's own, or the less busy of two taken at random.
 import { fnv1a32 } from './fnv.js'
 import type { ReleaseRoute, TargetRoute } from './routing-table.js'
+import type { PreviewPass } from './preview-pass.js'
 import type { Token } from './session.js'
 
 export interface BalancingInput {
@@ -44,15 +45,26 @@ export function sessionTarget(
   return policy.onTargetGone === 'refuse' ? own : settledTarget(release, token)
 }
 
+/** For a preview: with `affinity: target` always the same one, as the application may keep its session in one process. */
+export function previewTarget(
+  release: ReleaseRoute,
+  pass: PreviewPass,
+  input: BalancingInput,
+): TargetRoute | null {
+  return release.site.session.affinity === 'release'
+    ? freeTarget(release, input)
+    : settledTarget(release, pass)
+}
+
 /**
  * Where a session settles whose target is gone: by rendezvous hashing of its id, so that all its requests agree before
  * the visitor has a token that says so, and stay when other targets come and go.
  */
-function settledTarget(release: ReleaseRoute, token: Token): TargetRoute | null {
+function settledTarget(release: ReleaseRoute, { id }: Pick<Token, 'id'>): TargetRoute | null {
   let best: TargetRoute | null = null
   let highest = -1
   for (const target of release.usableTargets) {
-    const weight = fnv1a32(`${token.id} ${target.url}`)
+    const weight = fnv1a32(`${id} ${target.url}`)
     if (weight > highest) [best, highest] = [target, weight]
   }
   return best

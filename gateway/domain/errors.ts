@@ -57,6 +57,13 @@ export const errorKinds = {
   queue_timeout: { side: 'gateway', status: 503, message: 'the application is busy' },
   no_release: { side: 'gateway', status: 503, message: 'no release accepts new sessions at the moment' },
   release_gone: { side: 'gateway', status: 503, message: 'the release of this session is no longer served' },
+  preview_invalid: {
+    side: 'gateway',
+    status: 403,
+    message: 'this preview link is not valid: it may have been cut short on its way',
+  },
+  preview_over: { side: 'gateway', status: 410, message: 'this preview is over' },
+  preview_gone: { side: 'gateway', status: 410, message: 'the release of this preview is no longer served' },
   target_gone: { side: 'gateway', status: 503, message: 'the server of this session is not available' },
   not_ready: { side: 'gateway', status: 503, message: 'the gateway is starting' },
   internal: { side: 'gateway', status: 500, message: 'the gateway failed on this request' },

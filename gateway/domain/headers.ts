@@ -24,6 +24,7 @@ export const responseFields = [
   'amarre-token',
   'proxy-authenticate',
   'strict-transport-security',
+  'clear-site-data',
 ] as const
 
 export type ResponseField = (typeof responseFields)[number]

@@ -1,4 +1,5 @@
 // What the decision asks of a request, and what kind of request it is: a document navigation, a sub-resource, safe.
+import type { PreviewPass } from './preview-pass.js'
 import type { Token } from './session.js'
 
 export interface RequestFacts {
@@ -10,6 +11,8 @@ export interface RequestFacts {
   readonly clientAddress: string
   /** The client carries its token in a header, not in a cookie. */
   readonly isHeaderClient: boolean
+  /** A verified preview pass of this site, over or not; null for none. */
+  readonly pass: PreviewPass | null
   /** A verified token of this site, honoured or not; null for none. */
   readonly token: Token | null
   /** The token's session ended by signal a moment ago. */

@@ -20,6 +20,6 @@ export function restartAskedBy(target: string): string | null {
 }
 
 /** One leading slash only: `//host` would send the visitor elsewhere, and to browsers a backslash is a slash. */
-function onThisHost(target: string): string {
+export function onThisHost(target: string): string {
   return target.replace(/^[/\\]+/, '/')
 }

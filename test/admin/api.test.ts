@@ -294,6 +294,7 @@ t.test('the metrics are those of one reading, and promtool has nothing to say', 
         ],
         traffic: {
           births: 40,
+          previewRequests: 3,
           exchangesOpen: 2,
           socketsOpen: 1,
           requests: new Map([

@@ -60,6 +60,7 @@ export function releaseReading(
     targets: [],
     traffic: {
       births: 0,
+      previewRequests: 0,
       exchangesOpen: 0,
       socketsOpen: 0,
       requests: new Map(),

@@ -45,6 +45,7 @@ export function figuresOf(changes: Partial<ReleaseFigures> = {}): ReleaseFigures
     lastTouchAt: 0,
     exchangesOpen: 0,
     socketsOpen: 0,
+    previewRequests: 0,
     requests: [],
     durations: [],
     durationSumMs: 0,

@@ -4,7 +4,7 @@ import t from 'tap'
 import { Activity } from '../../gateway/dataplane/activity.js'
 import { signToken, TokenReader, type KeyRing } from '../../gateway/dataplane/affinity-token.js'
 import { identifyClient, TrustedProxies } from '../../gateway/dataplane/client-identity.js'
-import { errorResponse, restartResponse } from '../../gateway/dataplane/error-response.js'
+import { errorResponse, redirectResponse } from '../../gateway/dataplane/error-response.js'
 import { encodeUpstreamHead } from '../../gateway/dataplane/request-encoder.js'
 import {
   headerOf,
@@ -12,6 +12,7 @@ import {
   type RequestFraming,
   type RequestHead,
 } from '../../gateway/dataplane/request-head.js'
+import { PassReader } from '../../gateway/dataplane/preview-pass.js'
 import { RequestIdentity } from '../../gateway/dataplane/request-identity.js'
 import { restartAskedBy, withRestart } from '../../gateway/domain/restart-link.js'
 import { Tombstones } from '../../gateway/dataplane/tombstones.js'
@@ -197,6 +198,7 @@ function tokenText(changes: Partial<Token> = {}, signing = ring): string {
 function sourcesOf() {
   return {
     reader: new TokenReader(ring),
+    passes: new PassReader(),
     activity: new Activity(),
     tombstones: new Tombstones(),
     issuer,
@@ -558,7 +560,7 @@ t.test('the way to a new session is the address of the visitor himself, on this 
 })
 
 t.test('an error is a page for who reads pages and a problem for everybody else', async (t) => {
-  const context = { accept: 'text/html,*/*', requestId: 'id-1', restartTarget: null }
+  const context = { accept: 'text/html,*/*', requestId: 'id-1', wayOut: null }
   const page = errorResponse('no_release', context)
   t.equal(page.status, 503)
   t.match(
@@ -586,7 +588,7 @@ t.test(
       const { status, lines } = errorResponse(code as ErrorCode, {
         accept: '',
         requestId: 'x',
-        restartTarget: null,
+        wayOut: null,
       })
       t.equal(status, kind.status)
       t.match(lines, /Cache-Control: no-store/)
@@ -600,14 +602,14 @@ t.test('what a visitor sends never becomes markup', async (t) => {
   const page = errorResponse('release_gone', {
     accept: 'text/html',
     requestId: '<b>',
-    restartTarget: hostile,
+    wayOut: { target: hostile, text: 'Start <b>anew' },
   }).body.toString()
   t.notMatch(page, /<script>|<b>/)
   t.match(page, '<a href="/&#34;&#62;&#60;script&#62;alert(&#39;1&#39;)&#60;/script&#62;&#38;">')
 })
 
 t.test('a new session begins by a redirect that no cache keeps', async (t) => {
-  const response = restartResponse('/a', 'Set-Cookie: amarre=; Max-Age=0')
+  const response = redirectResponse('/a', 'Set-Cookie: amarre=; Max-Age=0')
   t.equal(response.status, 303)
   t.equal(response.lines, 'Location: /a\r\nCache-Control: no-store\r\nSet-Cookie: amarre=; Max-Age=0')
   t.equal(response.body.length, 0)

@@ -13,7 +13,7 @@ import { Tombstones } from '../../gateway/dataplane/tombstones.js'
 import { FieldNames } from '../../gateway/dataplane/upstream/field-names.js'
 import { ParsedHead } from '../../gateway/dataplane/upstream/response-head.js'
 import type { WorkerState } from '../../gateway/dataplane/worker-state.js'
-import type { Decision } from '../../gateway/domain/affinity.js'
+import type { SessionDecision } from '../../gateway/domain/affinity.js'
 import { fieldKindOf, responseFields } from '../../gateway/domain/headers.js'
 import type {
   ReleaseIndex,
@@ -363,11 +363,7 @@ function workerOf(table: RoutingTable) {
       tombstones.add(id, until)
     },
   }
-  const exchange = (
-    decision: Exclude<Decision, { kind: 'refuse' }>,
-    token: Token | null = null,
-    nextReportAt = 0,
-  ) => {
+  const exchange = (decision: SessionDecision, token: Token | null = null, nextReportAt = 0) => {
     const identity = identityOf({ nextReportAt }, token)
     return new ExchangeSession(state as unknown as WorkerState, identity, decision, clock.at)
   }

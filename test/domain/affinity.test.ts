@@ -2,7 +2,7 @@
 // in their order, as tables and properties.
 import fc from 'fast-check'
 import t from 'tap'
-import { decide, type Decision } from '../../gateway/domain/affinity.js'
+import { decide, decidingRule, type Decision } from '../../gateway/domain/affinity.js'
 import type {
   ReleaseIndex,
   ReleaseVersion,
@@ -17,6 +17,7 @@ import {
   isSubResource,
   type RequestFacts,
 } from '../../gateway/domain/request-facts.js'
+import type { PreviewPass } from '../../gateway/domain/preview-pass.js'
 import { buildRoutingTable, type SiteRoute } from '../../gateway/domain/routing-table.js'
 import {
   countedUntil,
@@ -146,6 +147,7 @@ function facts(shape: RequestShape): RequestFacts {
     path: '/',
     clientAddress: '10.0.0.1',
     isHeaderClient: false,
+    pass: null,
     token: null,
     hasEnded: false,
     target: rest.path ?? '/',
@@ -178,6 +180,67 @@ function decides(
   for (const [rule, request, expected, site] of cases)
     t.equal(told(decide(facts(request), siteOf(site), now)), expected, rule)
 }
+
+function passOf(changes: Partial<PreviewPass> = {}): PreviewPass {
+  return {
+    site: 'shop' as SiteName,
+    release: '3' as ReleaseVersion,
+    id: '11'.repeat(8) as SessionId,
+    until: now + 1,
+    ...changes,
+  }
+}
+
+t.test('rule 1: a preview pass outranks everything until it is over', async (t) => {
+  const pass = passOf()
+  const shares = { '1': 0, '2': 1, '3': 0 }
+  const staged = { shares }
+  decides(t, [
+    ['a newcomer', { ...page, pass }, 'preview 3', staged],
+    ['whoever has a session of his own', { ...page, pass, token: live }, 'preview 3', staged],
+    ['whose session ended', { ...page, pass, token: live, hasEnded: true }, 'preview 3', staged],
+    ['a fetch', { ...fetching, pass, token: live }, 'preview 3', staged],
+    ['a form', { ...page, method: 'POST', pass, token: live }, 'preview 3', staged],
+    ['a stateless path', { path: '/robots.txt', pass }, 'preview 3', staged],
+    [
+      'of the release that is open to all',
+      { ...page, pass: passOf({ release: '2' as ReleaseVersion }) },
+      'preview 2',
+    ],
+    ['the release serves no more', { ...page, pass, token: live }, 'refuse preview_gone'],
+    ['the release serves no more, a fetch', { ...fetching, pass }, 'refuse preview_gone'],
+  ])
+  const over = passOf({ until: now })
+  decides(t, [
+    [
+      'over: a fetch is a fetch of his own session',
+      { ...fetching, pass: over, token: live },
+      'stay 1',
+      staged,
+    ],
+    [
+      'over: the next navigation learns it',
+      { ...page, pass: over, token: live },
+      'refuse preview_over',
+      staged,
+    ],
+    [
+      'over: what its page sends does not reach his own session',
+      { ...fetching, method: 'POST', pass: over, token: live },
+      'refuse preview_over',
+      staged,
+    ],
+  ])
+})
+
+t.test('the rule that decides is told by its number', async (t) => {
+  const numberOf = (shape: RequestShape) => decidingRule(facts(shape), siteOf(), now)?.number
+  t.equal(numberOf({ ...page, pass: passOf(), token: live }), 1)
+  t.equal(numberOf({ ...page, token: live }), 3)
+  t.equal(numberOf({ ...page, token: expired }), 4)
+  t.equal(numberOf(script), 6)
+  t.equal(numberOf(page), 7)
+})
 
 t.test(
   'rule 3: a token that is honoured and whose release serves goes there, whatever the request is',

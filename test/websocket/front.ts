@@ -7,6 +7,7 @@ import { TokenReader } from '../../gateway/dataplane/affinity-token.js'
 import { TrustedProxies } from '../../gateway/dataplane/client-identity.js'
 import { beginExchange, beginUpgrade } from '../../gateway/dataplane/exchange.js'
 import { OpenExchanges } from '../../gateway/dataplane/open-exchanges.js'
+import { PassReader } from '../../gateway/dataplane/preview-pass.js'
 import { fieldMasks } from '../../gateway/dataplane/response-fields.js'
 import { TargetPools } from '../../gateway/dataplane/target-pools.js'
 import { Tombstones } from '../../gateway/dataplane/tombstones.js'
@@ -76,6 +77,7 @@ export async function openFront(
     requestBodyBytes: 1_000_000,
     via: '',
     reader: new TokenReader({ keys: [{ id: 1, secret: Buffer.alloc(32, 7) }], signsWith: 1 }),
+    passes: new PassReader(),
     activity: new Activity(),
     pools,
     tombstones: new Tombstones(),
