@@ -5,7 +5,7 @@ import type { Metric } from 'prom-client'
 import type { MetricsExposition } from '../controlplane/admin-api.js'
 import type { GatewayReading, GatewayView } from '../controlplane/gateway-view.js'
 import { metricFamilies } from '../controlplane/metric-families.js'
-import type { MetricFamily, Sample } from '../controlplane/metric-families.js'
+import type { MetricFamily, Sample } from '../controlplane/metric-samples.js'
 import { productVersion } from '../product.js'
 
 /** promtool rejects them: gauges named `_total`. */

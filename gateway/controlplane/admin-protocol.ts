@@ -51,6 +51,41 @@ export type VerdictJson<V extends Verdict> = {
   readonly reasons: readonly Readonly<Record<string, string | number | null>>[]
 }
 
+/** One release of a rollout, and what it answered in the time that is judged. */
+export interface RolloutArmStatus {
+  readonly version: string
+  /** Share of births, 0 to 1. */
+  readonly share: number
+  readonly births: number
+  readonly requests: number
+  /** Answered with 500 or above. */
+  readonly failed: number
+  /** Share of the requests, 0 to 1. */
+  readonly errorRate: number
+  /** 95th percentile of the duration; null without requests, or above the last bucket. */
+  readonly p95Ms: number | null
+}
+
+/** A rollout by steps that is under way. */
+export interface RolloutStatus {
+  readonly candidate: RolloutArmStatus
+  readonly stable: RolloutArmStatus
+  readonly startedAt: string
+  /** From 1. */
+  readonly step: number
+  readonly steps: readonly { readonly share: number; readonly holdMs: number }[]
+  readonly stepSince: string
+  /** When it may go on by itself; null when time alone does not bring that. */
+  readonly until: string | null
+  /** Births on the candidate since the step began, and how many are judged at least before the next. */
+  readonly birthsInStep: number
+  readonly birthsNeeded: number
+  /** When the last step ends at the earliest. */
+  readonly endsBy: string
+  /** How it stands, in words. */
+  readonly text: string
+}
+
 export interface ReleaseStatus {
   readonly site: string
   readonly version: string
@@ -64,6 +99,8 @@ export interface ReleaseStatus {
   readonly acceptsBirths: boolean
   /** Share of births, 0 to 1. */
   readonly share: number
+  /** Where it is the candidate of a rollout under way. */
+  readonly rollout: RolloutStatus | null
   readonly file: string
   readonly hash: string
   readonly targets: readonly TargetStatus[]
@@ -80,6 +117,7 @@ export interface SiteStatus {
   readonly active: readonly string[]
   /** Nothing is activated by itself, by the file's word or an operator's. */
   readonly frozen: boolean
+  readonly rollout: RolloutStatus | null
   /** Something an operator should know now, in sentences: no release accepts births, retention exceeded … */
   readonly warnings: readonly string[]
   /** Newest first, by the site's order. */
@@ -115,7 +153,7 @@ export interface EventStatus {
   /** Stable over retries of a webhook. */
   readonly id: string
   readonly at: string
-  /** `transition`, `config`, `worker-lost`, `clock-jump`, `keys-rotated` … */
+  /** `transition`, `rollout-aborted`, `worker-lost`, `clock-jump`, `keys-rotated` … */
   readonly type: string
   readonly site: string | null
   readonly release: string | null

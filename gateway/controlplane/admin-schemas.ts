@@ -10,6 +10,8 @@ import type {
   ProblemJson,
   ReadyStatus,
   ReleaseStatus,
+  RolloutArmStatus,
+  RolloutStatus,
   SessionFigures,
   SiteStatus,
   TargetStatus,
@@ -25,6 +27,7 @@ const text = { type: 'string' }
 const texts = { type: 'array', items: text }
 const flag = { type: 'boolean' }
 const count = { type: 'integer', minimum: 0 }
+const share = { type: 'number', minimum: 0, maximum: 1 }
 const instant = { type: 'string', format: 'date-time' }
 
 function orNull(schema: JsonSchema): JsonSchema {
@@ -79,6 +82,7 @@ export const jsonSchemas = {
     hosts: texts,
     active: texts,
     frozen: { type: 'boolean' },
+    rollout: orNull(named('RolloutStatus')),
     warnings: texts,
     releases: listOf(named('ReleaseStatus')),
   }),
@@ -92,7 +96,8 @@ export const jsonSchemas = {
     generation: count,
     serves: flag,
     acceptsBirths: flag,
-    share: { type: 'number', minimum: 0, maximum: 1 },
+    share,
+    rollout: orNull(named('RolloutStatus')),
     file: text,
     hash: text,
     targets: listOf(named('TargetStatus')),
@@ -101,6 +106,28 @@ export const jsonSchemas = {
     exchangesOpen: count,
     websocketsOpen: count,
     verdict: named('VerdictStatus'),
+  }),
+  RolloutArmStatus: objectOf<RolloutArmStatus>({
+    version: text,
+    share,
+    births: count,
+    requests: count,
+    failed: count,
+    errorRate: share,
+    p95Ms: orNull({ type: 'number', minimum: 0 }),
+  }),
+  RolloutStatus: objectOf<RolloutStatus>({
+    candidate: named('RolloutArmStatus'),
+    stable: named('RolloutArmStatus'),
+    startedAt: instant,
+    step: count,
+    steps: listOf(objectOf<Element<RolloutStatus['steps']>>({ share, holdMs: count })),
+    stepSince: instant,
+    until: orNull(instant),
+    birthsInStep: count,
+    birthsNeeded: count,
+    endsBy: instant,
+    text,
   }),
   TargetStatus: objectOf<TargetStatus>({
     url: text,

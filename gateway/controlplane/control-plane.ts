@@ -2,6 +2,7 @@
 // parts and beats their time; each decision is made in the part that it belongs to.
 import type { SiteName } from '../domain/ids.js'
 import type { LifecycleStore, Log } from '../domain/ports.js'
+import type { TimeSpan } from '../domain/session.js'
 import type { EndedSession, WorkerReport } from '../plane-protocol.js'
 import type { LoadedConfig } from './config/desired-state.js'
 import type { GatewaySettings } from './config/gateway-settings.js'
@@ -122,8 +123,9 @@ export class ControlPlane implements SupervisorEvents {
       ledger,
       prober: this.prober,
       publisher: this.publisher,
+      traffic: this.traffic,
       events: this.events,
-      spans: () => this.#time.spans,
+      spans: () => this.spans,
       onRemoved: (release) => this.provisional.forget(release),
       onChange: () => this.#changed(),
     })
@@ -133,6 +135,11 @@ export class ControlPlane implements SupervisorEvents {
       publisher: this.publisher,
       retirement: this.controller.retirement,
     })
+  }
+
+  /** Time that did not count as idling. */
+  get spans(): readonly TimeSpan[] {
+    return this.#time.spans
   }
 
   /** Takes up where the saved state ends: what was known, what may be lost, what does not count as idling. */
@@ -314,7 +321,7 @@ export class ControlPlane implements SupervisorEvents {
 
   #lifecycle(): SavedLifecycle {
     return {
-      version: 1,
+      version: 2,
       issuer: this.parts.recovery.issuer,
       register: this.register.save(),
       lastGood: this.config.lastGood,

@@ -1,16 +1,23 @@
 // The control plane as the admin API and the metrics read it. Only reads and renders; the few orders are handed on.
 import { isoText } from '../domain/instant-text.js'
 import { acceptsBirths, serves, type Release } from '../domain/release.js'
-import { boarding, type WaitCause } from '../domain/schedule.js'
 import type { TargetHealth } from '../domain/target-health.js'
 import type { Verdict } from '../domain/verdict.js'
-import type { EventStatus, GatewayStatus, ReleaseStatus, SiteStatus, TargetStatus } from './admin-protocol.js'
-import { adoptionWarning } from './adoption.js'
+import type {
+  EventStatus,
+  GatewayStatus,
+  ReleaseStatus,
+  RolloutStatus,
+  SiteStatus,
+  TargetStatus,
+} from './admin-protocol.js'
 import type { ControlPlane } from './control-plane.js'
 import type { GatewayReading, GatewayView, Order, ReleaseReading } from './gateway-view.js'
-import { refusedByData } from './order-rules.js'
+import { rolloutStatus } from './rollout-status.js'
 import { RuleRefusal } from './rule-refusal.js'
-import { activeRelease, compareReleases, formerReleases, isFrozen, type Site } from './site-register.js'
+import { birthShare, compareReleases, isFrozen, type Site } from './site-register.js'
+import { requirementsOf } from './site-requirements.js'
+import { siteWarnings } from './status-warnings.js'
 import { verdictStatus } from './verdict-status.js'
 
 export interface ReaderOptions {
@@ -53,9 +60,15 @@ export class GatewayReader implements GatewayView {
       hosts: site.policy.hosts,
       active: releases.filter(acceptsBirths).map((release) => release.registration.version),
       frozen: isFrozen(site),
-      warnings: warningsOf(site, this.#now),
+      rollout: this.#rolloutStatus(site),
+      warnings: siteWarnings(this.#plane, site),
       releases: releases.map((release) => this.#releaseStatus(release)),
     }
+  }
+
+  #rolloutStatus(site: Site): RolloutStatus | null {
+    const progress = this.#plane.controller.rollouts.progress(site)
+    return progress === null ? null : rolloutStatus(progress, this.#plane.spans)
   }
 
   releases(name: string): readonly ReleaseStatus[] | null {
@@ -148,7 +161,7 @@ export class GatewayReader implements GatewayView {
   }
 
   #releaseReading(site: Site, release: Release): ReleaseReading {
-    const { prober, controller, parts, traffic } = this.#plane
+    const { prober, controller, parts, traffic, register } = this.#plane
     const sessions = parts.ledger.of(release.index)
     const verdict = controller.retirement.verdictOf(release)
     const figures = traffic.of(release.index)
@@ -157,6 +170,9 @@ export class GatewayReader implements GatewayView {
       version: release.registration.version,
       state: release.state.name,
       acceptsBirths: acceptsBirths(release),
+      share: birthShare(site, release),
+      isStranded: controller.births.whyStranded(site, release) !== null,
+      requirements: acceptsBirths(release) ? requirementsOf(register, release) : [],
       retirable: retirableValue(release, verdict),
       emptyBy: verdict.kind === 'blocked' && verdict.emptyBy !== null ? verdict.emptyBy : NaN,
       active: sessions.active,
@@ -196,7 +212,8 @@ export class GatewayReader implements GatewayView {
       generation: release.generation,
       serves: serves(release) && !controller.retirement.isLeaving(release.index),
       acceptsBirths: acceptsBirths(release),
-      share: acceptsBirths(release) ? 1 : 0,
+      share: site === null ? 0 : birthShare(site, release),
+      rollout: site?.rollout?.candidate === release.registration.version ? this.#rolloutStatus(site) : null,
       file: registration.file,
       hash: registration.hash,
       targets: this.#targets(release),
@@ -241,45 +258,4 @@ function retirableValue(release: Release, verdict: Verdict): number {
 
 function newestFirst(site: Site): Release[] {
   return [...site.releases.values()].sort((a, b) => compareReleases(site, b, a))
-}
-
-function warningsOf(site: Site, now: number): string[] {
-  const warnings: string[] = []
-  if (site.file === null) warnings.push('the site file is gone: its releases drain')
-  else if (![...site.releases.values()].some(acceptsBirths)) {
-    warnings.push('no release accepts births: new visitors get 503')
-  }
-  if (isFrozen(site)) warnings.push(`frozen by ${site.frozenBy ?? 'its file'}: nothing is activated`)
-  for (const release of site.releases.values()) {
-    const reason = release.state.name === 'staged' ? whyStaged(site, release, now) : null
-    if (reason !== null) warnings.push(`"${release.registration.version}" stays staged: ${reason}`)
-  }
-  const adoption = adoptionWarning(site, now)
-  if (adoption !== null) warnings.push(adoption)
-  const former = formerReleases(site).length
-  if (former > site.policy.retain.previous) {
-    warnings.push(`${former} former releases are kept, retain.previous is ${site.policy.retain.previous}`)
-  }
-  return warnings
-}
-
-/** What a release with a plan of its own waits for; null for one that waits for an operator, as it was told to. */
-function whyStaged(site: Site, release: Release, now: number): string | null {
-  const active = activeRelease(site)
-  const { activate: plan } = release.registration
-  if (plan.kind === 'auto' && active !== null && compareReleases(site, active, release) > 0) {
-    return `"activate: auto" never goes below the active "${active.registration.version}"`
-  }
-  const decision = boarding(plan, { isFrozen: isFrozen(site), windows: site.policy.windows }, now)
-  if (decision.kind === 'board') return refusedByData(site, release)?.message ?? null
-  if (decision.because === 'manual') return null
-  const until = decision.until === null ? '' : ` until ${isoText(decision.until)}`
-  return `${waits[decision.because]}${until}`
-}
-
-const waits: Readonly<Record<Exclude<WaitCause, 'manual'>, string>> = {
-  frozen: 'the site is frozen',
-  'closed-window': 'no window is open',
-  'not-yet': 'its instant has not come',
-  missed: 'its instant was missed, and "ifMissed" says "skip"',
 }

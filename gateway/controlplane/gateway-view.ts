@@ -14,6 +14,12 @@ export interface ReleaseReading {
   readonly version: string
   readonly state: ReleaseStateName
   readonly acceptsBirths: boolean
+  /** Share of births, 0 to 1. */
+  readonly share: number
+  /** It accepts births, its targets fail, and nobody else may have them. */
+  readonly isStranded: boolean
+  /** Of a release that accepts births: what it requires of other sites. */
+  readonly requirements: readonly { readonly site: string; readonly isMet: boolean }[]
   /** 1 retirable, 0 blocked, NaN unknown. */
   readonly retirable: number
   /** By when it must be empty if nobody returns; NaN without a bound. */

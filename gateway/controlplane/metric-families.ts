@@ -3,61 +3,21 @@
 import { latencyBoundsMs } from '../domain/latency-buckets.js'
 import { releaseStateNames } from './admin-protocol.js'
 import type { GatewayReading, ReleaseReading } from './gateway-view.js'
+import {
+  labelsOf,
+  perRelease,
+  perReleaseAnd,
+  single,
+  truth,
+  type MetricFamily,
+  type Sample,
+} from './metric-samples.js'
 import type { SiteTraffic } from './traffic.js'
-
-/** One line of the exposition; `suffix` tells the parts of a histogram. */
-export interface Sample {
-  readonly labels: Readonly<Record<string, string | number>>
-  readonly value: number
-  readonly suffix?: '_bucket' | '_sum' | '_count'
-}
-
-/** All samples of one name. */
-export interface MetricFamily {
-  readonly name: string
-  readonly help: string
-  readonly type: 'counter' | 'gauge' | 'histogram'
-  samples(reading: GatewayReading): readonly Sample[]
-}
 
 /** Why sessions end by themselves in this version; always shown, so that a rate starts at zero. */
 const endReasons = ['idle', 'age', 'signal'] as const
 const rejectionReasons = ['malformed', 'signature', 'key', 'site', 'expired', 'future'] as const
 const lostPinReasons = ['idle', 'age'] as const
-
-type ReleaseLabels = { readonly site: string; readonly release: string }
-
-function labelsOf({ site, version }: ReleaseReading): ReleaseLabels {
-  return { site, release: version }
-}
-
-/** One number for each release. */
-function perRelease(value: (release: ReleaseReading) => number): MetricFamily['samples'] {
-  return ({ releases }) => releases.map((release) => ({ labels: labelsOf(release), value: value(release) }))
-}
-
-/** A number for each release and value of one more label. */
-function perReleaseAnd(
-  label: string,
-  entries: (release: ReleaseReading) => Iterable<readonly [string | number, number]>,
-): MetricFamily['samples'] {
-  return ({ releases }) =>
-    releases.flatMap((release) =>
-      Array.from(entries(release), ([key, value]) => ({
-        labels: { ...labelsOf(release), [label]: key },
-        value,
-      })),
-    )
-}
-
-function single(value: (reading: GatewayReading) => number): MetricFamily['samples'] {
-  return (reading) => [{ labels: {}, value: value(reading) }]
-}
-
-/** 1, 0, or NaN while it is unknown. */
-function truth(value: boolean | null): number {
-  return value === null ? NaN : Number(value)
-}
 
 const sessionFamilies: readonly MetricFamily[] = [
   {
@@ -181,6 +141,26 @@ const lifecycleFamilies: readonly MetricFamily[] = [
     help: 'Whether new sessions may begin on the release.',
     type: 'gauge',
     samples: perRelease((release) => Number(release.acceptsBirths)),
+  },
+  {
+    name: 'amarre_release_birth_share_ratio',
+    help: 'Share of the births that the release gets.',
+    type: 'gauge',
+    samples: perRelease(({ share }) => share),
+  },
+  {
+    name: 'amarre_release_births_stranded',
+    help: 'Whether births go to the release although all its targets fail, as no other may have them.',
+    type: 'gauge',
+    samples: perRelease(({ isStranded }) => Number(isStranded)),
+  },
+  {
+    name: 'amarre_release_requirement_met',
+    help: 'Whether what a release that accepts births requires of another site is there.',
+    type: 'gauge',
+    samples: perReleaseAnd('requires', ({ requirements }) =>
+      requirements.map(({ site, isMet }): readonly [string, number] => [site, Number(isMet)]),
+    ),
   },
   {
     name: 'amarre_release_retirable',

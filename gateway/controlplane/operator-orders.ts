@@ -6,11 +6,14 @@ import type { EventLog } from './event-log.js'
 import type { Order } from './gateway-view.js'
 import { impossibleActivation, refusedActivation, refusedRollback } from './order-rules.js'
 import type { Publisher } from './publisher.js'
+import { otherArm } from './rollouts.js'
 import { RuleRefusal } from './rule-refusal.js'
-import { activeRelease, type Site } from './site-register.js'
+import type { Site, SiteRegister } from './site-register.js'
+import { refusedByRequirements } from './site-requirements.js'
 
 export interface OrderParts {
   readonly clock: Clock
+  readonly register: SiteRegister
   readonly events: EventLog
   readonly publisher: Publisher
   readonly apply: (site: Site, release: Release, event: ReleaseEvent, cause: string) => void
@@ -30,10 +33,16 @@ export class OperatorOrders {
 
   /** Births go to the release, at once; a retired one is checked first and boards when it has passed. */
   activate(site: Site, release: Release, order: Order): void {
-    if (release.state.name === 'active') return
+    const isArm = otherArm(site, release) !== null
+    if (release.state.name === 'active' && !isArm) return
+    // In a rollout the stable release has all births back when they are taken from the candidate: that is going back.
+    if (site.rollout?.stable === release.registration.version) {
+      return void this.rollback(site, { ...order, to: release.registration.version })
+    }
     const impossible = impossibleActivation(release)
     if (impossible !== null) throw impossible
     this.#yieldOrThrow(site, refusedActivation(site, release, this.#parts.clock.now()), order)
+    this.#yieldOrThrow(site, refusedByRequirements(this.#parts.register, release), order)
     this.#board(site, release, order)
   }
 
@@ -43,6 +52,7 @@ export class OperatorOrders {
     const impossible = impossibleActivation(release)
     if (impossible !== null) throw impossible
     this.#yieldOrThrow(site, refusedRollback(site, release), order)
+    this.#yieldOrThrow(site, refusedByRequirements(this.#parts.register, release), order)
     this.#board(site, release, { ...order, by: `rollback by ${order.by}` })
     return release
   }
@@ -52,6 +62,11 @@ export class OperatorOrders {
     if (!serves(release) || release.state.name === 'registered' || release.state.name === 'checking') {
       const detail = `"${version}" is ${release.state.name}: there is nothing to drain`
       throw new RuleRefusal('drain-needs-serving', detail)
+    }
+    const other = otherArm(site, release)
+    if (other !== null) {
+      this.#parts.activate(site, other, `drain of "${version}" by ${order.by}`)
+      return this.#parts.settle()
     }
     const wasActive = release.state.name === 'active'
     this.#parts.apply(site, release, { type: 'drain', because: 'operator' }, order.by)
@@ -103,16 +118,24 @@ export class OperatorOrders {
   }
 }
 
-/** The latest former release that was active and is still registered; an older one only by name. */
+/**
+ * The stable release of a rollout; else the latest former release that was active, is still registered and was not given
+ * up. An older one, or one that was given up, only by name.
+ */
 function rollbackTarget(site: Site, to: string | null): Release {
-  const active = activeRelease(site)
+  const stable = site.rollout === null ? undefined : site.releases.get(site.rollout.stable)
+  if (stable !== undefined && (to === null || stable.registration.version === to)) return stable
   const former = [...site.releases.values()]
     .filter(
-      (release) => release.activatedAt !== null && release.index !== active?.index && !release.withdrawn,
+      (release) => release.activatedAt !== null && release.state.name !== 'active' && !release.withdrawn,
     )
     .sort((a, b) => (b.activatedAt ?? 0) - (a.activatedAt ?? 0))
-  const target = to === null ? former[0] : former.find((release) => release.registration.version === to)
+  const target =
+    to === null
+      ? former.find(({ wasGivenUp }) => !wasGivenUp)
+      : former.find((release) => release.registration.version === to)
   if (target !== undefined) return target
-  const detail = to === null ? 'no former release is still registered' : `"${to}" was never active or is gone`
+  const detail =
+    to === null ? 'no good former release is still registered' : `"${to}" was never active or is gone`
   throw new RuleRefusal('rollback-needs-former', detail)
 }

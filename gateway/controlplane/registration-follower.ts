@@ -6,6 +6,7 @@ import type { Release, ReleaseEvent } from '../domain/release.js'
 import type { DesiredSite, DesiredState } from './config/desired-state.js'
 import { emptyRegistration, rejectedRegistrations, type RejectedRegistration } from './config/rejected.js'
 import type { EventLog } from './event-log.js'
+import { otherArm } from './rollouts.js'
 import type { SessionLedger } from './session-ledger.js'
 import { activeRelease, compareReleases, type Site, type SiteRegister } from './site-register.js'
 
@@ -88,8 +89,11 @@ export class RegistrationFollower {
       this.#parts.activate(site, release, 'its file is back')
   }
 
-  #withdraw(site: Site, release: Release): void {
-    if (release.withdrawn) return
+  #withdraw(site: Site, found: Release): void {
+    const { version: name } = found.registration
+    if (found.withdrawn) return
+    this.#leaveRollout(site, found)
+    const release = site.releases.get(name) ?? found
     const wasActive = release.state.name === 'active'
     const { file, hash, version } = release.registration
     this.#parts.apply(site, release, { type: 'withdraw' }, `"${file}" is gone`)
@@ -99,6 +103,14 @@ export class RegistrationFollower {
       hash,
     })
     if (wasActive && site.file !== null) this.#parts.giveBack(site, release)
+  }
+
+  /** An arm of a rollout that goes leaves all births to the other; where the whole site goes, there is none. */
+  #leaveRollout(site: Site, release: Release): void {
+    const other = otherArm(site, release)
+    if (other === null) return
+    if (site.file === null) site.rollout = null
+    else this.#parts.activate(site, other, `"${release.registration.file}" is gone`)
   }
 
   /** A registration that is no good is a release that says why; it goes with its file, or becomes what that says. */

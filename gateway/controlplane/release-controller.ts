@@ -4,32 +4,25 @@ import type { ReleaseIndex, TargetUrl } from '../domain/ids.js'
 import type { Clock } from '../domain/ports.js'
 import { servedTargets, serves, transition, type Release, type ReleaseEvent } from '../domain/release.js'
 import type { Registration } from '../domain/registration.js'
-import { boarding } from '../domain/schedule.js'
 import type { TimeSpan } from '../domain/session.js'
 import { isUsable } from '../domain/target-health.js'
-import { compareVersions } from '../domain/version-order.js'
 import { isAwaitedByAdoption } from './adoption.js'
+import { BirthsReturn } from './births-return.js'
+import { releaseAbove, standing } from './boarding-rules.js'
 import type { DesiredState } from './config/desired-state.js'
 import type { Doubts } from './doubts.js'
 import type { EventLog } from './event-log.js'
 import type { EvidenceBook } from './evidence-book.js'
 import type { HealthProber, ProbePlan } from './health-prober.js'
 import { OperatorOrders } from './operator-orders.js'
-import { refusedByData } from './order-rules.js'
 import type { Publisher } from './publisher.js'
 import { RegistrationFollower } from './registration-follower.js'
 import { ReleaseRetirement } from './release-retirement.js'
+import { otherArm, Rollouts } from './rollouts.js'
 import type { SessionLedger } from './session-ledger.js'
 import { SiteWarnings } from './site-warnings.js'
-import {
-  activeRelease,
-  compareReleases,
-  formerReleases,
-  isFrozen,
-  steeredTo,
-  type Site,
-  type SiteRegister,
-} from './site-register.js'
+import { activeRelease, activeReleases, steeredTo, type Site, type SiteRegister } from './site-register.js'
+import type { Traffic } from './traffic.js'
 
 export interface ControllerParts {
   readonly clock: Clock
@@ -39,10 +32,11 @@ export interface ControllerParts {
   readonly ledger: SessionLedger
   readonly prober: HealthProber
   readonly publisher: Publisher
+  readonly traffic: Traffic
   readonly events: EventLog
-  /** The state has changed: publish it, keep it. */
   /** Time that did not count as idling. */
   readonly spans: () => readonly TimeSpan[]
+  /** The state has changed: publish it, keep it. */
   readonly onChange: () => void
   /** A release is known no more. */
   readonly onRemoved: (release: ReleaseIndex) => void
@@ -55,6 +49,8 @@ export class ReleaseController {
   /** Verdicts, and the way out of service. */
   readonly retirement: ReleaseRetirement
   readonly orders: OperatorOrders
+  readonly rollouts: Rollouts
+  readonly births: BirthsReturn
   #hasChanged = false
   readonly #warnings: SiteWarnings
   readonly #registrations: RegistrationFollower
@@ -62,25 +58,35 @@ export class ReleaseController {
   constructor(parts: ControllerParts) {
     this.#parts = parts
     this.#warnings = new SiteWarnings(parts.events)
+    const acts = {
+      apply: (site: Site, release: Release, event: ReleaseEvent, cause: string) =>
+        this.#apply(site, release, event, cause),
+      activate: (site: Site, release: Release, cause: string) => this.#activate(site, release, cause),
+    }
+    this.rollouts = new Rollouts({ ...parts, ...acts })
+    this.births = new BirthsReturn({
+      ...parts,
+      ...acts,
+      warnings: this.#warnings,
+      isHealthy: (release) => this.#isHealthy(release),
+    })
     this.retirement = new ReleaseRetirement({
       ...parts,
+      ...acts,
       warnings: this.#warnings,
-      apply: (site, release, event, cause) => this.#apply(site, release, event, cause),
       settle: () => this.settle(),
     })
     this.orders = new OperatorOrders({
       ...parts,
-      apply: (site, release, event, cause) => this.#apply(site, release, event, cause),
-      activate: (site, release, cause) => this.#activate(site, release, cause),
-      giveBack: (site, from) => this.#giveBack(site, from),
+      ...acts,
+      giveBack: (site, from) => this.births.giveBack(site, from),
       isHealthy: (release) => this.#isHealthy(release),
       settle: () => this.settle(),
     })
     this.#registrations = new RegistrationFollower({
       ...parts,
-      apply: (site, release, event, cause) => this.#apply(site, release, event, cause),
-      activate: (site, release, cause) => this.#activate(site, release, cause),
-      giveBack: (site, from) => this.#giveBack(site, from),
+      ...acts,
+      giveBack: (site, from) => this.births.giveBack(site, from),
       remove: (site, release) => this.#remove(site, release),
     })
     for (const site of parts.register.sites) {
@@ -102,7 +108,13 @@ export class ReleaseController {
    * end: between two changes that belong together nobody is to find no release that accepts births.
    */
   settle(): void {
-    for (const site of this.#parts.register.sites) this.#settleSite(site)
+    const { sites } = this.#parts.register
+    // What one site does may be what another has waited for (`requires`).
+    for (let round = 0; round <= sites.length; round++) {
+      this.#hasChanged = false
+      for (const site of sites) this.#settleSite(site)
+      if (!this.#hasChanged) break
+    }
     this.#probe()
     this.#hasChanged = false
     this.#parts.onChange()
@@ -121,8 +133,11 @@ export class ReleaseController {
       this.#settleRelease(site, registration.version)
     }
     this.#steer(site)
-    this.#giveOwedBirths(site)
+    this.rollouts.follow(site)
+    this.births.followHealth(site)
+    this.births.giveOwed(site)
     this.#warnings.closed(site)
+    this.#warnings.requirements(site, this.#parts.register)
   }
 
   #settleRelease(site: Site, version: Registration['version']): void {
@@ -154,69 +169,51 @@ export class ReleaseController {
 
   /** A checked release boards when an order or its plan says so; one that was there from the start serves meanwhile. */
   #board(site: Site, release: Release): void {
-    if (!this.#parts.publisher.isServedEverywhere(release.index)) return
+    const { publisher, register, clock } = this.#parts
+    if (!publisher.isServedEverywhere(release.index)) return
     const { version, activate: plan } = release.registration
     if (site.ordered?.version === version) return this.#activate(site, release, site.ordered.by)
+    // A release that the file steers to boards by `#steer`.
     if (steeredTo(site) !== null) return
-    const active = activeRelease(site)
-    const isBelow = active !== null && compareReleases(site, active, release) > 0
-    if (isBelow && plan.kind === 'auto') {
-      if (release.isFounder) {
-        this.#apply(site, release, { type: 'drain', because: 'below-active' }, 'a higher version is active')
-      }
-      return
+    const isBelow = releaseAbove(site, release) !== null
+    if (isBelow && plan.kind === 'auto' && release.isFounder) {
+      return this.#apply(
+        site,
+        release,
+        { type: 'drain', because: 'below-active' },
+        'a higher version is active',
+      )
     }
-    // Shares are not built: a plan in steps waits for an operator rather than boarding everybody at once.
-    if (plan.kind === 'steps') return
-    const rules = { isFrozen: isFrozen(site), windows: site.policy.windows }
-    const decision = boarding(plan, rules, this.#parts.clock.now())
-    if (decision.kind === 'board' && refusedByData(site, release) === null) {
-      this.#activate(site, release, `activate: ${plan.kind}`)
-    }
+    if (standing(register, site, release, clock.now()).kind !== 'boards') return
+    const stable = activeRelease(site)
+    if (plan.kind === 'steps' && stable !== null) this.rollouts.begin(site, stable, release, plan)
+    else this.#activate(site, release, `activate: ${plan.kind}`)
   }
 
   /** `active` in the site's file: that release boards as soon as it can, whatever its own plan says. */
   #steer(site: Site): void {
+    const { publisher, register, clock } = this.#parts
     const version = steeredTo(site)
     const release = version === null ? undefined : site.releases.get(version)
-    if (release === undefined || isFrozen(site)) return
-    if (!['staged', 'draining', 'retirable'].includes(release.state.name) || release.withdrawn) return
-    if (!this.#isHealthy(release) || !this.#parts.publisher.isServedEverywhere(release.index)) return
-    if (refusedByData(site, release) === null) this.#activate(site, release, 'site.yaml: active')
+    if (release === undefined || release.withdrawn || release.wasGivenUp) return
+    const isArm = otherArm(site, release) !== null
+    if (!isArm && !['staged', 'draining', 'retirable'].includes(release.state.name)) return
+    if (!this.#isHealthy(release) || !publisher.isServedEverywhere(release.index)) return
+    if (standing(register, site, release, clock.now()).kind !== 'boards') return
+    this.#activate(site, release, 'site.yaml: active')
   }
 
-  /** The release accepts births from now on; the former active one drains. */
+  /** All births go to the release from now on; whoever had them drains, and a rollout is over. */
   #activate(site: Site, release: Release, cause: string): void {
-    const former = activeRelease(site)
-    if (former !== null && former.index !== release.index) {
-      const by = release.registration.version
-      this.#apply(site, former, { type: 'drain', because: 'superseded' }, `"${by}" is active`)
+    const because = this.rollouts.end(site, release, cause)
+    for (const other of activeReleases(site)) {
+      if (other.index === release.index) continue
+      const why = because === 'superseded' ? `"${release.registration.version}" is active` : cause
+      this.#apply(site, other, { type: 'drain', because }, why)
     }
     this.#apply(site, release, { type: 'activate' }, cause)
     site.wasEverActive = true
     if (site.ordered?.version === release.registration.version) site.ordered = null
-  }
-
-  /** The active release was withdrawn and nobody could take its births then: somebody may now. */
-  #giveOwedBirths(site: Site): void {
-    if (site.file === null || activeRelease(site) !== null) return
-    const owing = [...site.releases.values()].find((release) => release.withdrawn && release.wasActive)
-    if (owing !== undefined) this.#giveBack(site, owing)
-  }
-
-  /** Births go to the last good former release, where the data rule allows it. */
-  #giveBack(site: Site, from: Release): void {
-    const { rollbackTo } = from.registration
-    const next = formerReleases(site).find(
-      (release) =>
-        release.index !== from.index &&
-        !release.withdrawn &&
-        release.activatedAt !== null &&
-        this.#isHealthy(release) &&
-        (rollbackTo === null || compareVersions(release.registration.version, rollbackTo) >= 0),
-    )
-    if (next !== undefined)
-      this.#activate(site, next, `"${from.registration.version}" no longer accepts births`)
   }
 
   /** Visitors from before the gateway may board it although it was never active. */

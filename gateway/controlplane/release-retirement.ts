@@ -121,12 +121,13 @@ export class ReleaseRetirement {
       activatedAt: release.activatedAt,
       isRetirable: release.state.name === 'retirable' && !this.#leaving.has(release.index),
     }))
-    // What is withdrawn is not kept warm: nobody can go back to it.
-    const kept = former.filter(({ release }) => !release.withdrawn)
+    // Nobody goes back to what is withdrawn or was given up: it is not kept warm.
+    const isWarmable = ({ release }: { readonly release: Release }): boolean =>
+      !release.withdrawn && !release.wasGivenUp
     const due = [
-      ...dueForRetirement(kept, site.policy.retain.warm),
+      ...dueForRetirement(former.filter(isWarmable), site.policy.retain.warm),
       ...dueForRetirement(
-        former.filter(({ release }) => release.withdrawn),
+        former.filter((each) => !isWarmable(each)),
         0,
       ),
     ]

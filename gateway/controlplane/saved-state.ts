@@ -1,11 +1,12 @@
 // The saved form of the lifecycle: its own versioned types, apart from the values that the program works with. Two
 // documents: the lifecycle, saved when it changes, and the checkpoint, saved every second.
 import type { LifecycleStore } from '../domain/ports.js'
+import type { Release } from '../domain/release.js'
 import type { TimeSpan } from '../domain/session.js'
 import type { LastGoodFiles } from './config/desired-state.js'
 import type { SavedDoubts } from './doubts.js'
 import type { SavedPromises } from './evidence-book.js'
-import type { SavedRegister } from './site-register.js'
+import type { SavedRegister, SavedSite } from './site-register.js'
 
 /** Tokens from further ahead than the usual tolerance are accepted until then: the wall clock was set back. */
 export interface ExtraTolerance {
@@ -14,7 +15,7 @@ export interface ExtraTolerance {
 }
 
 export interface SavedLifecycle {
-  readonly version: 1
+  readonly version: 2
   /** Names this state in tokens: 16 hexadecimal digits. */
   readonly issuer: string
   readonly register: SavedRegister
@@ -42,25 +43,46 @@ const checkpointKey = 'checkpoint'
 
 /** Null when nothing was saved. Throws `SavedStateError` for what a newer version has written. */
 export function readLifecycle(store: LifecycleStore): SavedLifecycle | null {
-  return readVersioned<SavedLifecycle>(store, lifecycleKey)
+  const saved = readVersioned(store, lifecycleKey, [1, 2])
+  if (saved === null) return null
+  return saved.version === 1 ? fromVersion1(saved as SavedLifecycle1) : (saved as SavedLifecycle)
 }
 
 export function readCheckpoint(store: LifecycleStore): SavedCheckpoint | null {
-  return readVersioned<SavedCheckpoint>(store, checkpointKey)
+  return readVersioned(store, checkpointKey, [1]) as SavedCheckpoint | null
 }
 
-function readVersioned<Saved extends { readonly version: 1 }>(
+/** Version 1 had no rollouts, and no release that was given up. */
+interface SavedLifecycle1 extends Omit<SavedLifecycle, 'version' | 'register'> {
+  readonly version: 1
+  readonly register: Omit<SavedRegister, 'sites'> & { readonly sites: readonly SavedSite1[] }
+}
+
+interface SavedSite1 extends Omit<SavedSite, 'rollout' | 'releases'> {
+  readonly releases: readonly Omit<Release, 'wasGivenUp'>[]
+}
+
+function fromVersion1(saved: SavedLifecycle1): SavedLifecycle {
+  const sites = saved.register.sites.map((site) => ({
+    ...site,
+    rollout: null,
+    releases: site.releases.map((release) => ({ ...release, wasGivenUp: false })),
+  }))
+  return { ...saved, version: 2, register: { ...saved.register, sites } }
+}
+
+function readVersioned(
   store: LifecycleStore,
   key: string,
-): Saved | null {
-  const saved = store.get(key) as { readonly version?: unknown } | undefined | null
+  known: readonly number[],
+): { readonly version: number } | null {
+  const saved = store.get(key) as { readonly version: number } | undefined | null
   if (saved === undefined || saved === null) return null
-  if (saved.version !== 1) {
-    throw new SavedStateError(
-      `the saved ${key} has version ${String(saved.version)}, this gateway reads version 1`,
-    )
-  }
-  return saved as Saved
+  if (known.includes(saved.version)) return saved
+  const newest = known.at(-1)
+  throw new SavedStateError(
+    `the saved ${key} has version ${String(saved.version)}, this gateway reads up to version ${newest}`,
+  )
 }
 
 export function saveLifecycle(store: LifecycleStore, saved: SavedLifecycle): Promise<void> {

@@ -1,8 +1,9 @@
 // The sites and their releases as the controller keeps them: look-ups, numbering and the saved form. Holds what is;
 // decides nothing.
 import type { ReleaseIndex, ReleaseVersion, SiteName } from '../domain/ids.js'
-import { isOnItsWayOut, type Release } from '../domain/release.js'
+import { acceptsBirths, isOnItsWayOut, type Release } from '../domain/release.js'
 import type { Registration } from '../domain/registration.js'
+import { shareIn, type Rollout } from '../domain/rollout.js'
 import { promiseSpanMs } from '../domain/session.js'
 import type { SitePolicy } from '../domain/site-policy.js'
 import { compareVersions } from '../domain/version-order.js'
@@ -30,6 +31,8 @@ export interface Site {
   ordered: { readonly version: ReleaseVersion; readonly by: string } | null
   /** `active` of the site's file, where an order was forced against it: ignored until the file says otherwise. */
   overruled: ReleaseVersion | null
+  /** Two releases share the births while it lasts, and both are active; else at most one is. */
+  rollout: Rollout | null
 }
 
 export interface SavedSite {
@@ -42,6 +45,7 @@ export interface SavedSite {
   readonly frozenBy: string | null
   readonly ordered: { readonly version: ReleaseVersion; readonly by: string } | null
   readonly overruled: ReleaseVersion | null
+  readonly rollout: Rollout | null
 }
 
 export interface SavedRegister {
@@ -88,6 +92,7 @@ export class SiteRegister {
       frozenBy: null,
       ordered: null,
       overruled: null,
+      rollout: null,
     }
     this.#sites.set(policy.site, site)
     return site
@@ -117,6 +122,7 @@ export class SiteRegister {
       wasActive: false,
       isFounder: !site.wasEverActive,
       activatedAt: null,
+      wasGivenUp: false,
       formerTargets: [],
       state: { name: 'registered', since: 0 },
     }
@@ -182,8 +188,23 @@ export function longestTokenMs(site: Site): number {
   return Math.max(tokenSpanMs(site.policy), ...site.superseded.map((each) => each.tokenMs))
 }
 
+/** Those that accept births: both arms of a rollout, the stable one first; else one or none. */
+export function activeReleases(site: Site): Release[] {
+  const active = [...site.releases.values()].filter(acceptsBirths)
+  const isCandidate = (release: Release): number =>
+    Number(release.registration.version === site.rollout?.candidate)
+  return active.sort((a, b) => isCandidate(a) - isCandidate(b))
+}
+
+/** The one that accepts births; during a rollout the stable one. */
 export function activeRelease(site: Site): Release | null {
-  return [...site.releases.values()].find((release) => release.state.name === 'active') ?? null
+  return activeReleases(site)[0] ?? null
+}
+
+/** A release's share of the births, 0 to 1. */
+export function birthShare(site: Site, release: Release): number {
+  if (!acceptsBirths(release)) return 0
+  return site.rollout === null ? 1 : shareIn(site.rollout, release.registration.version)
 }
 
 /** Whether no release is activated by itself, by the file or by an order. */

@@ -1,6 +1,14 @@
 // What an operator should know of a site without asking, said once when it begins.
+import { unmetText } from '../domain/requirements.js'
 import type { EventLog, EventType } from './event-log.js'
-import { activeRelease, formerReleases, type Site } from './site-register.js'
+import {
+  activeRelease,
+  activeReleases,
+  formerReleases,
+  type Site,
+  type SiteRegister,
+} from './site-register.js'
+import { unmetBy } from './site-requirements.js'
 
 export class SiteWarnings {
   readonly #events: EventLog
@@ -25,6 +33,19 @@ export class SiteWarnings {
     const { previous } = site.policy.retain
     const cause = `${kept} former releases are kept, retain.previous is ${previous}; onOverflow: keep`
     this.#say(site, 'retention-exceeded', kept > previous ? cause : null)
+  }
+
+  /** A release that takes births needs what another site no longer has, or never had. */
+  requirements(site: Site, register: SiteRegister): void {
+    const unmet = activeReleases(site).flatMap((release) =>
+      unmetBy(register, release).map((each) => `"${release.registration.version}" ${unmetText(each)}`),
+    )
+    this.#say(site, 'requirement-unmet', unmet.length === 0 ? null : unmet.join('; '))
+  }
+
+  /** Births go to a release whose targets fail, and nobody else may have them: why, or null once that is over. */
+  stranded(site: Site, cause: string | null): void {
+    this.#say(site, 'births-stranded', cause)
   }
 
   #say(site: Site, type: EventType, cause: string | null): void {

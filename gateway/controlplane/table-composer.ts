@@ -1,12 +1,12 @@
 // The routing table that the present state of all releases asks for.
 import type { ReleaseIndex, TargetUrl } from '../domain/ids.js'
 import type { PagePin } from '../domain/page-pin.js'
-import { acceptsBirths, isLive, serves, type Release } from '../domain/release.js'
+import { isLive, serves, type Release } from '../domain/release.js'
 import type { ReleaseSpec, SiteSpec } from '../domain/routing-table.js'
 import type { PagePinPolicy, TransportSecurity } from '../domain/site-policy.js'
 import { isUsable, type TargetHealth } from '../domain/target-health.js'
 import { adoptionSpec } from './adoption.js'
-import { activeRelease, compareReleases, type Site } from './site-register.js'
+import { activeRelease, birthShare, compareReleases, type Site } from './site-register.js'
 
 export interface TableSources {
   healthOf(release: ReleaseIndex, url: TargetUrl): TargetHealth | null
@@ -35,11 +35,11 @@ export function composeSites(sites: readonly Site[], sources: TableSources): Sit
       sources.now,
       (index) => !sources.isLeaving(index) && sources.isServedEverywhere(index),
     ),
-    rolloutId: activeRelease(site)?.registration.version ?? '',
+    rolloutId: site.rollout?.id ?? activeRelease(site)?.registration.version ?? '',
     releases: [...site.releases.values()]
       .filter((release) => serves(release) && !sources.isLeaving(release.index))
       .sort((a, b) => compareReleases(site, b, a))
-      .map((release) => specOf(release, sources)),
+      .map((release) => specOf(site, release, sources)),
   }))
 }
 
@@ -56,11 +56,11 @@ function pagePinOf({ header, query, sharedSessions }: PagePinPolicy): PagePin | 
   return sharedSessions && (header !== null || query !== null) ? { header, query } : null
 }
 
-function specOf(release: Release, sources: TableSources): ReleaseSpec {
+function specOf(site: Site, release: Release, sources: TableSources): ReleaseSpec {
   return {
     index: release.index,
     version: release.registration.version,
-    share: acceptsBirths(release) ? 1 : 0,
+    share: birthShare(site, release),
     isLive: isLive(release),
     targets: [
       ...release.registration.targets.map((url) => ({

@@ -3,8 +3,12 @@
 import type { ReleaseIndex, TargetUrl } from './ids.js'
 import type { Registration } from './registration.js'
 
-/** Why a release drains: a newer one is active, an operator's word, its file is gone, or it serves for adoption only. */
-export type DrainCause = 'superseded' | 'operator' | 'withdrawn' | 'below-active' | 'adoption'
+/**
+ * Why a release drains: a newer one is active, an operator's word, its file is gone, it was founded below the active
+ * one, it serves for adoption only, its rollout was aborted, or its targets failed.
+ */
+export type DrainCause =
+  'superseded' | 'operator' | 'withdrawn' | 'below-active' | 'adoption' | 'aborted' | 'unhealthy'
 
 export type ReleaseState =
   /** Read and valid; not probed yet. */
@@ -38,6 +42,8 @@ export interface Release {
   readonly isFounder: boolean
   /** The last activation; null: never. Orders what is "previous". */
   readonly activatedAt: number | null
+  /** It gave its births back because it was bad: nothing but an operator or a new drop brings it back. */
+  readonly wasGivenUp: boolean
   /** Targets of the registration before, while none of the present ones has proved itself yet. */
   readonly formerTargets: readonly TargetUrl[]
   readonly state: ReleaseState
@@ -95,10 +101,13 @@ export function transition(release: Release, event: ReleaseEvent, now: number): 
       return isAnyOf(release, 'checking') ? to(release, { name: 'staged', since: now }) : release
     case 'activate':
       if (!isAnyOf(release, 'staged', 'draining', 'retirable')) return release
-      return { ...to(release, { name: 'active', since: now }), activatedAt: now }
+      return { ...to(release, { name: 'active', since: now }), activatedAt: now, wasGivenUp: false }
     case 'drain':
       if (!isAnyOf(release, 'active', 'staged')) return release
-      return to(release, { name: 'draining', since: now, because: event.because })
+      return {
+        ...to(release, { name: 'draining', since: now, because: event.because }),
+        wasGivenUp: event.because === 'aborted' || event.because === 'unhealthy',
+      }
     case 'emptied':
       if (release.state.name !== 'draining') return release
       return to(release, { name: 'retirable', since: now, because: release.state.because })

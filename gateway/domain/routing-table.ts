@@ -44,7 +44,10 @@ export interface SiteSpec {
   /** Null where pages may not name their release. */
   readonly pagePin: PagePin | null
   readonly adoption: AdoptionSpec | null
-  /** Changes with every change of the split, so that an old hash decides nothing in a new rollout. */
+  /**
+   * Another in every rollout, so that an old hash decides nothing in a new one; the same in all its steps, so that who
+   * has met the candidate without keeping a token meets it again.
+   */
   readonly rolloutId: string
   readonly releases: readonly ReleaseSpec[]
 }

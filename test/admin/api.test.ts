@@ -17,6 +17,7 @@ view.siteList = [
     hosts: ['shop.example.com'],
     active: ['1.1.0'],
     frozen: false,
+    rollout: null,
     warnings: [],
     releases: [
       releaseStatus({ version: '1.1.0', acceptsBirths: true, share: 1 }),

@@ -57,6 +57,7 @@ view.siteList = [
     hosts: ['shop.example.com', 'www.example.com'],
     active: ['1.1.0'],
     frozen: false,
+    rollout: null,
     warnings: ['more releases hold sessions than "retain.previous" allows'],
     releases: [
       releaseStatus({ version: '1.2.0-rc.1', state: 'rejected', rejected: '"targets" is missing' }),
@@ -72,7 +73,7 @@ view.siteList = [
       releaseStatus({ version: '0.9.0', state: 'retirable' }),
     ],
   },
-  { site: 'blog', hosts: ['*'], active: [], frozen: false, warnings: [], releases: [] },
+  { site: 'blog', hosts: ['*'], active: [], frozen: false, rollout: null, warnings: [], releases: [] },
 ]
 view.eventList = [event(2), { ...event(1), type: 'config', from: null, to: null, release: null }]
 view.gateway = {

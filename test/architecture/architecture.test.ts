@@ -35,7 +35,7 @@ const homes: Readonly<Record<string, readonly string[]>> = {
   'lru-cache': ['dataplane/'],
   pino: ['adapters/pino-log.ts'],
   'prom-client': ['adapters/prom-metrics.ts'],
-  semver: ['controlplane/config/'],
+  semver: ['controlplane/config/', 'domain/requirements.ts'],
   ws: ['adapters/ws-'],
   yaml: ['controlplane/config/'],
   zod: ['controlplane/config/'],

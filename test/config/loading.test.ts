@@ -337,7 +337,6 @@ t.test('what is not built is accepted with a warning, the defaults without', asy
       'listen.https.engine accepted, but acts as "node" in this version',
       'takeOver accepted, but has no effect in this version',
       'session.onReleaseGone accepted, but acts as "refuse" in this version',
-      'session.startsOn accepted, but has no effect in this version',
       'retain.onOverflow accepted, but has no effect in this version',
     ],
   )

@@ -545,15 +545,11 @@ const combinations: readonly (readonly [FileReading<unknown>, readonly string[]]
       '3:56: activate.steps[1].share: found "10%", allowed: more than "10%"; shares must grow',
       '3:83: activate.abortOn: judges nothing; set "errorRate", "p95" or both',
       '2:13: rollbackTo: "2.4.0" itself excludes every stable release that "activate.steps" would give sessions back to; activate at once, or name an older version',
-      '3:13: activate.steps: warning: accepted, but acts as "manual" in this version',
     ],
   ],
   [
     release(`${onlyTargets}requires: { shop: "1" }`),
-    [
-      '2:19: requires.shop: a release cannot require its own site; use "compatibleFrom"',
-      '2:1: requires: warning: accepted, but has no effect in this version',
-    ],
+    ['2:19: requires.shop: a release cannot require its own site; use "compatibleFrom"'],
   ],
 ]
 

@@ -109,6 +109,13 @@ export class Machine {
     this.files.set('sites/shop/site.yaml', siteWords(merged))
   }
 
+  /** Another site, with a release that boards by itself. */
+  neighbour(site: string, version: string, words: Words = {}): void {
+    this.files.set(`sites/${site}/site.yaml`, siteWords({ session, health, hosts: [`${site}.test`] }))
+    const text = JSON.stringify({ targets: [`http://${site}-${version}:1`], activate: 'auto', ...words })
+    this.files.set(registrationPath(site, version), text)
+  }
+
   drop(version: string, words: Words = {}): void {
     const text = JSON.stringify({ targets: [`http://${version}:1`], activate: 'auto', ...words })
     this.files.set(registrationPath('shop', version), text)
@@ -126,7 +133,8 @@ export class Machine {
   load(before: LoadedConfig | null): LoadedConfig {
     const saved = readLifecycle(this.store(() => true))
     const files = [...this.files].map(([path, content]) => ({ path, content }))
-    const directories = ['.', 'sites', 'sites/shop', 'sites/shop/releases']
+    const sites = new Set(files.map(({ path }) => path.split('/').slice(0, 2).join('/')))
+    const directories = ['.', 'sites', ...[...sites].flatMap((site) => [site, `${site}/releases`])]
     const config = loadConfig({ files, directories, unreadable: [] }, (before ?? saved)?.lastGood ?? {}, {})
     const wrong = config.problems.find(({ severity }) => severity === 'error')
     if (wrong !== undefined) throw new Error(`${wrong.file}: ${wrong.path}: ${wrong.message}`)

@@ -49,7 +49,7 @@ function policyOf(idleTimeoutMs: number, maxAgeMs = 604_800_000): SitePolicy {
 }
 
 const lifecycle = {
-  version: 1,
+  version: 2,
   issuer: 'saved',
   register: { nextIndex: 0, sites: [] },
   lastGood: {},

@@ -39,6 +39,7 @@ function inState(name: ReleaseState['name'], changes: Partial<Release> = {}): Re
     wasActive: false,
     isFounder: false,
     activatedAt: null,
+    wasGivenUp: false,
     formerTargets: [],
     state: { name, since: 0, because: 'superseded', why: 'x' } as ReleaseState,
     ...changes,

@@ -18,7 +18,6 @@ export interface NotYetFound {
   readonly sentence: string
 }
 
-const isSet = (written: unknown): boolean => written !== null
 const isFilled = (written: unknown): boolean =>
   typeof written === 'object' && written !== null && Object.keys(written).length > 0
 const isOtherThan = (word: unknown) => (written: unknown) => written !== word
@@ -26,7 +25,6 @@ const is = (word: unknown) => (written: unknown) => written === word
 
 const noEffect = 'accepted, but has no effect in this version'
 const actsAsNode = 'accepted, but acts as "node" in this version'
-const actsAsManual = 'accepted, but acts as "manual" in this version'
 const actsAsRefuse = 'accepted, but acts as "refuse" in this version'
 
 const notYet: readonly NotYet[] = [
@@ -36,8 +34,6 @@ const notYet: readonly NotYet[] = [
   { kind: 'site', path: 'retain.onOverflow', asksForIt: isOtherThan('keep') },
   { kind: 'site', path: 'assets.paths', asksForIt: isFilled },
   { kind: 'registration', path: 'takeOver', asksForIt: isOtherThan('never') },
-  { kind: 'registration', path: 'requires', asksForIt: isFilled },
-  { kind: 'registration', path: 'activate.steps', asksForIt: isSet, sentence: actsAsManual },
   { kind: 'registration', path: 'onAbort', asksForIt: isOtherThan('keep') },
 ]
 

@@ -17,7 +17,9 @@ import {
 
 const ifMissed = oneOf('next-window', 'immediately', 'skip')
   .prefault('next-window')
-  .describe('What happens when the instant or window has passed.')
+  .describe(
+    'What happens when the instant has passed, or a step comes due, and no window is open: wait for the next, go on all the same, or leave it to an operator.',
+  )
 
 const step = z.strictObject({
   share: percentage().describe('The share of new sessions that the release gets.'),
@@ -27,14 +29,22 @@ const step = z.strictObject({
 const abortOn = z.strictObject({
   errorRate: percentage()
     .optional()
-    .describe("The highest share of failed requests above the stable release's; unset: not judged."),
+    .describe(
+      "The highest share of requests answered with 5xx above the stable release's over the same time; unset: not judged.",
+    ),
   p95: duration({ min: 1 })
     .optional()
-    .describe('The highest 95th percentile of the duration of requests; unset: not judged.'),
+    .describe(
+      'The highest 95th percentile of the duration of requests, where the stable release is faster; unset: not judged.',
+    ),
   minRequests: wholeNumber(1, 1_000_000_000)
     .prefault(100)
-    .describe('How many requests are needed for a judgement.'),
-  window: duration({ min: 1000 }).prefault('5m').describe('The time over which requests are judged.'),
+    .describe(
+      'How many requests are needed for a judgement, and how many births on the candidate before the next step: a hold is extended until then.',
+    ),
+  window: duration({ min: 1000 })
+    .prefault('5m')
+    .describe('The time over which requests are judged; as much more as it takes for `minRequests`.'),
 })
 
 const activate = z.union(
