@@ -39,6 +39,7 @@ import {
 import { SessionLedger } from './controlplane/session-ledger.js'
 import type { WebhookTarget } from './controlplane/webhooks.js'
 import { Supervisor } from './controlplane/supervisor.js'
+import { WorkerRoll } from './controlplane/worker-roll.js'
 
 export interface StartOptions {
   /** Configuration directory. */
@@ -138,7 +139,7 @@ async function assemble({
 }: Assembly): Promise<RunningGateway> {
   const settings = config.gateway
   const webhooks = await readWebhooks(settings)
-  const front = await claimListeners(settings.listen)
+  const front = await claimListeners(settings.listen, stateDirectory)
   const clock = new SystemClock()
   const { ring, ringFile, isGenerated } = await keyRing(settings, stateDirectory, log)
   const journal = new Journal()
@@ -195,7 +196,12 @@ async function assemble({
   plane.start()
   await reopenCheckpoint(store, hasLedger ? checkpoint : null)
   supervisor.listen(front.listeners)
-  front.watch(log, (tls) => supervisor.useCertificates(tls))
+  const roll = new WorkerRoll(() => {
+    const { drainOnExitMs } = plane.config.gateway.limits
+    log.info('replacing the workers', { drainOnExitMs })
+    return supervisor.roll(drainOnExitMs)
+  })
+  front.watch(log, supervisor, roll)
   const view = new GatewayReader({
     plane,
     startedAt: clock.now(),
@@ -216,11 +222,7 @@ async function assemble({
   log.info('amarre runs', { public: http, secure: https, admin: admin.port, ...places })
   const source = watchConfig({ directory, plane, front, log })
   return {
-    async roll() {
-      const { drainOnExitMs } = plane.config.gateway.limits
-      log.info('replacing the workers', { drainOnExitMs })
-      await supervisor.roll(drainOnExitMs)
-    },
+    roll: () => roll.now(),
     async stop() {
       plane.readiness.leave()
       const { exitDelayMs, drainOnExitMs } = plane.config.gateway.limits
@@ -300,7 +302,7 @@ function watchConfig({ directory, plane, front, log }: Watched): ChokidarConfigS
     const config = loadConfig(listing, plane.config.lastGood, process.env)
     log.level = config.gateway.log.level
     tellProblems(log, config.problems)
-    front.useFiles(config.gateway.listen.https?.certificates ?? [])
+    front.useFiles(config.gateway.listen.https)
     const late = keysNeedingRestart(running, config.gateway)
     if (late.length > 0) log.warn('changes that need a restart', { keys: late })
     plane.useConfig(config)

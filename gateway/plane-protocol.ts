@@ -8,6 +8,10 @@ import type { SessionBatch } from './domain/session.js'
 export interface TlsMaterial {
   /** PEM; the first is shown where no other fits the name asked for. */
   readonly certificates: readonly { readonly cert: string; readonly key: string }[]
+  /** The same in files, for an engine that takes nothing else; they stay as they are. Null: nobody needs them. */
+  readonly files: readonly { readonly cert: string; readonly key: string }[] | null
+  /** Who may sign the certificates of clients, PEM, and whether everyone needs one; null: nobody is asked. */
+  readonly clients: { readonly ca: string; readonly isRequired: boolean } | null
   /** 48 bytes, the same for all workers: any of them resumes a session of any other. */
   readonly ticketKeys: Uint8Array
 }
@@ -23,6 +27,10 @@ export interface ListenerSpec {
   readonly port: number
   /** Null: plain HTTP. */
   readonly tls: TlsMaterial | null
+  /** Every connection begins with a header of the PROXY protocol, version 2, from a trusted proxy. */
+  readonly isProxied: boolean
+  /** Requests are sent on to HTTPS at this port; null: they are served. */
+  readonly redirectPort: number | null
 }
 
 /** Limits of the data plane, ms and bytes. */

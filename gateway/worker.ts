@@ -10,6 +10,7 @@ import { TrustedProxies } from './dataplane/client-identity.js'
 import type { Downstream, Listener } from './dataplane/downstream.js'
 import type { DownstreamUpgrade, FrontCalls } from './dataplane/downstream-socket.js'
 import { beginExchange, beginUpgrade } from './dataplane/exchange.js'
+import { redirectedToHttps } from './dataplane/https-redirect.js'
 import { OpenExchanges } from './dataplane/open-exchanges.js'
 import { PassReader } from './dataplane/preview-pass.js'
 import { fieldMasks } from './dataplane/response-fields.js'
@@ -185,10 +186,14 @@ async function listen(specs: readonly ListenerSpec[]): Promise<void> {
 function open(spec: ListenerSpec): Promise<Listener> {
   const isUws = spec.engine === 'uws'
   const masks = fieldMasks((isUws ? uwsAbilities : nodeAbilities(spec.tls !== null)).writesDate)
-  const options = {
-    ...spec,
+  const calls = {
     begin: (downstream: Downstream) => beginExchange(state, masks, downstream),
     beginUpgrade: (downstream: DownstreamUpgrade) => beginUpgrade(state, masks, downstream, connectWithWs),
+  }
+  const { redirectPort } = spec
+  const options = {
+    ...spec,
+    ...(redirectPort === null ? calls : redirectedToHttps(state, redirectPort, calls)),
     onFault: (error: string) =>
       tell({ kind: 'log', level: 'error', message: 'request failed', fields: { error } }),
   }
@@ -202,6 +207,7 @@ async function openNode(options: ListenerSpec & FrontCalls): Promise<Listener> {
     maxHeadBytes: limits.requestHeadBytes,
     headerTimeoutMs: limits.headerTimeoutMs,
     bodySilenceMs,
+    proxied: options.isProxied ? { isTrusted: (address) => state.trusted.has(address) } : null,
     onRefused: (status) => state.activity.unrouted.add('', status),
   })
   if (options.tls !== null) secureListeners.push(listener)

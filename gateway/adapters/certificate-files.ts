@@ -2,16 +2,39 @@
 // Knows nothing of who shows them.
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { Certificate } from '../controlplane/config/gateway-settings.js'
+import type { Certificate, HttpsListen } from '../controlplane/config/gateway-settings.js'
 import type { TlsMaterial } from '../plane-protocol.js'
 
 export type CertificatePair = TlsMaterial['certificates'][number]
 
+/** What the files of a secure listener hold. */
+export interface CertificateContents {
+  readonly certificates: readonly CertificatePair[]
+  /** Who may sign the certificates of clients, and whether all need one; null: nobody is asked. */
+  readonly clients: TlsMaterial['clients']
+}
+
+/** Which files they are. */
+export type CertificateFiles = Pick<HttpsListen, 'certificates' | 'clientCertificates'>
+
 const lookMs = 1_000
 
 /** Reads and checks all of them. Rejects naming the file that cannot be used, and why. */
-export function readCertificates(files: readonly Certificate[]): Promise<readonly CertificatePair[]> {
-  return Promise.all(files.map(readPair))
+export async function readCertificates(files: CertificateFiles): Promise<CertificateContents> {
+  const { clientCertificates } = files
+  const certificates = await Promise.all(files.certificates.map(readPair))
+  if (clientCertificates === null) return { certificates, clients: null }
+  const ca = await readAuthorities(clientCertificates.ca)
+  return { certificates, clients: { ca, isRequired: clientCertificates.required } }
+}
+
+const pemCertificate = /-----BEGIN CERTIFICATE-----[^]*?-----END CERTIFICATE-----/g
+
+async function readAuthorities(file: string): Promise<string> {
+  const text = await readText(file)
+  const found = text.match(pemCertificate) ?? ['']
+  for (const each of found) parsed(file, 'certificate', () => new X509Certificate(each))
+  return text
 }
 
 async function readPair(files: Certificate): Promise<CertificatePair> {
@@ -41,7 +64,7 @@ function parsed<T>(file: string, what: string, parse: () => T): T {
 }
 
 export interface CertificateEvents {
-  onChange(certificates: readonly CertificatePair[]): void
+  onChange(contents: CertificateContents): void
   /** They cannot be used; the former ones stay. Told once for each reason. */
   onFault(reason: string): void
 }
@@ -51,14 +74,14 @@ export interface CertificateEvents {
  * changed (a renewed symbolic link keeps size and time).
  */
 export class CertificateWatch {
-  #files: readonly Certificate[]
+  #files: CertificateFiles
   #known: string
   #fault = ''
   readonly #events: CertificateEvents
   readonly #timer: NodeJS.Timeout
   #isLooking = false
 
-  constructor(files: readonly Certificate[], known: readonly CertificatePair[], events: CertificateEvents) {
+  constructor(files: CertificateFiles, known: CertificateContents, events: CertificateEvents) {
     this.#files = files
     this.#known = JSON.stringify(known)
     this.#events = events
@@ -66,7 +89,7 @@ export class CertificateWatch {
   }
 
   /** Other files from now on. */
-  follow(files: readonly Certificate[]): void {
+  follow(files: CertificateFiles): void {
     this.#files = files
   }
 
@@ -85,12 +108,12 @@ export class CertificateWatch {
     this.#isLooking = false
   }
 
-  #found(certificates: readonly CertificatePair[]): void {
+  #found(contents: CertificateContents): void {
     this.#fault = ''
-    const found = JSON.stringify(certificates)
+    const found = JSON.stringify(contents)
     if (found === this.#known) return
     this.#known = found
-    this.#events.onChange(certificates)
+    this.#events.onChange(contents)
   }
 
   /** Certificate and key are two files: for a moment they may not fit. */

@@ -8,11 +8,12 @@ import {
 } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { BeginExchange } from '../dataplane/downstream.js'
-import type { RequestHead } from '../dataplane/request-head.js'
+import { headerOf, hostName, type RequestHead } from '../dataplane/request-head.js'
+import type { ErrorCode } from '../domain/errors.js'
+import { factsOf, type ConnectionFacts } from './connection-facts.js'
 import { fieldMap } from './field-pairs.js'
 import { Http2Downstream } from './http2-downstream.js'
 import { refusalOfFront } from './node-refusal.js'
-import { addressText } from './node-request.js'
 import type { SlowBodies } from './slow-bodies.js'
 
 export interface Http2SessionOptions {
@@ -21,6 +22,8 @@ export interface Http2SessionOptions {
   readonly idleMs: number
   readonly begin: BeginExchange
   readonly slowBodies: SlowBodies
+  /** Whether the connection's certificate stands for a host, by its lower-case name without port. */
+  readonly maySpeakFor: (host: string) => boolean
   /** A request failed by a fault of the gateway's own. */
   readonly onFault: (error: unknown) => void
   /** A request was refused before it began; answered with this status. */
@@ -105,8 +108,11 @@ function beginStream(
   { stream, rawHeaders, onTakenBack }: NewStream,
   options: Http2SessionOptions,
 ): void {
-  if (headBytes(rawHeaders) > options.maxHeadBytes) return refuseHead(stream, options)
-  const head = readHttp2Head(rawHeaders, stream.endAfterHeaders, addressText(socket.remoteAddress ?? ''))
+  if (headBytes(rawHeaders) > options.maxHeadBytes) return refuseStream(stream, 'head_too_large', options)
+  const head = readHttp2Head(rawHeaders, stream.endAfterHeaders, factsOf(socket))
+  const host = hostName(headerOf(head, 'host')).replace(/\.$/, '')
+  // Without a host the exchange refuses it.
+  if (host !== '' && !options.maySpeakFor(host)) return refuseStream(stream, 'misdirected', options)
   new Http2Downstream(head, stream, options.slowBodies).begin(options.begin, onTakenBack)
 }
 
@@ -115,8 +121,8 @@ function headBytes(rawHeaders: readonly string[]): number {
   return rawHeaders.reduce((sum, text) => sum + text.length + 16, 0)
 }
 
-function refuseHead(stream: ServerHttp2Stream, { onRefused }: Http2SessionOptions): void {
-  const { status, lines, body } = refusalOfFront('head_too_large')
+function refuseStream(stream: ServerHttp2Stream, code: ErrorCode, { onRefused }: Http2SessionOptions): void {
+  const { status, lines, body } = refusalOfFront(code)
   onRefused(status)
   stream.respond({ ...fieldMap({ bytes: null, runs: [], lines }), ':status': status })
   stream.end(body)
@@ -144,7 +150,11 @@ const forbiddenInValue = /[\0\r\n]/
  * The head as HTTP/1 would have it. What an application could read differently than we do is marked with an empty name,
  * which the exchange refuses.
  */
-export function readHttp2Head(raw: readonly string[], endsHere: boolean, remoteAddress: string): RequestHead {
+export function readHttp2Head(
+  raw: readonly string[],
+  endsHere: boolean,
+  { address, clientCertificate }: ConnectionFacts,
+): RequestHead {
   const pseudo = new Map<string, string>()
   const names: string[] = []
   const values: string[] = []
@@ -171,10 +181,10 @@ export function readHttp2Head(raw: readonly string[], endsHere: boolean, remoteA
     path: query < 0 ? target : target.slice(0, query),
     names,
     values,
-    remoteAddress,
+    remoteAddress: address,
     isSecure: true,
     version: '2',
-    clientCertificate: '',
+    clientCertificate,
   }
 }
 

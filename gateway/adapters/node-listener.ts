@@ -1,14 +1,8 @@
 // The front made of Node's own servers: HTTP/1.0, HTTP/1.1 and, under TLS, HTTP/2. Accepts connections and hands each
 // request to the exchange; knows nothing of what becomes of it.
-import {
-  createServer,
-  ServerResponse,
-  type IncomingMessage,
-  type Server,
-  type ServerOptions,
-} from 'node:http'
+import { ServerResponse, type IncomingMessage, type Server } from 'node:http'
 import type { ServerHttp2Session } from 'node:http2'
-import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
+import type { Server as SecureServer } from 'node:https'
 import { Server as NetServer, type AddressInfo, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { FrontAbilities, Listener } from '../dataplane/downstream.js'
@@ -20,7 +14,7 @@ import { serveHttp2 } from './http2-session.js'
 import { NodeConnection } from './node-connection.js'
 import { NodeDownstream } from './node-downstream.js'
 import { refusalCode, type ParserError } from './node-refusal.js'
-import { NodeRequest } from './node-request.js'
+import { createNodeServer, type NodeServerOptions } from './node-server.js'
 import { SlowBodies } from './slow-bodies.js'
 import { NodeUpgrade } from './ws-server.js'
 
@@ -38,19 +32,13 @@ export function nodeAbilities(isSecure: boolean): FrontAbilities {
   }
 }
 
-export interface NodeListenOptions extends FrontCalls {
+export interface NodeListenOptions extends FrontCalls, Omit<NodeServerOptions, 'idleMs'> {
   /** The socket bound by the main process that all workers share; null: one of our own is bound. */
   readonly shared: object | null
   readonly host: string
   readonly port: number
-  /** Null: plain HTTP. */
-  readonly tls: TlsMaterial | null
-  readonly maxHeadBytes: number
-  readonly headerTimeoutMs: number
   /** A client silent for so long in the middle of a request's body gives it up. */
   readonly bodySilenceMs: number
-  /** What came was no request; answered with this status. */
-  readonly onRefused: (status: number) => void
 }
 
 export interface NodeListener extends Listener {
@@ -60,10 +48,6 @@ export interface NodeListener extends Listener {
 
 /** Longer than usual load balancers keep idle connections (60 s): whoever sends closes first. */
 const idleMs = 75_000
-/** How often heads are looked at that are not complete. */
-const lookMs = 1_000
-/** Where the flow is stopped, each way, on each connection. */
-const highWaterMark = 64 * 1024
 
 export async function listenWithNode(options: NodeListenOptions): Promise<NodeListener> {
   const front = new NodeFront(options)
@@ -87,41 +71,21 @@ class NodeFront implements NodeListener {
     this.abilities = nodeAbilities(options.tls !== null)
     this.#slowBodies = new SlowBodies(options.bodySilenceMs)
     this.#certificates = options.tls === null ? null : new Certificates(options.tls)
-    this.#server = this.#create()
+    this.#server = createNodeServer({ ...options, idleMs }, this.#certificates, (socket) =>
+      this.#serveHttp2(socket),
+    )
     this.#follow(this.#server)
   }
 
-  #create(): Server | SecureServer {
-    const plain = httpOptions(this.#options)
-    const { tls } = this.#options
-    if (tls === null || this.#certificates === null) return createServer(plain)
-    const secure = createSecureServer({
-      ...plain,
-      ...this.#certificates.serverOptions(tls.ticketKeys),
-      handshakeTimeout: this.#options.headerTimeoutMs,
-    })
-    this.#speakHttp2(secure)
-    return secure
-  }
-
-  /** By ALPN: HTTP/2 goes another way than the server's own. */
-  #speakHttp2(server: SecureServer): void {
-    const speakHttp1 = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
-    server.removeAllListeners('secureConnection')
-    server.on('secureConnection', (socket) => {
-      if (socket.alpnProtocol === 'h2') return this.#serveHttp2(socket)
-      for (const speak of speakHttp1) speak.call(server, socket)
-    })
-    // A handshake that fails is the client's affair: a probe, a scanner, a certificate that it does not trust.
-    server.on('tlsClientError', (_error, socket) => socket.destroy())
-  }
-
   #serveHttp2(socket: TLSSocket): void {
+    const certificates = this.#certificates
+    const shown = certificates?.shownFor(socket.servername as string | false | null)
     const session = serveHttp2(socket, {
       maxHeadBytes: this.#options.maxHeadBytes,
       idleMs,
       begin: this.#options.begin,
       slowBodies: this.#slowBodies,
+      maySpeakFor: (host) => shown === undefined || certificates?.maySpeakFor(host, shown) === true,
       onFault: (error) => this.#options.onFault(textOf(error)),
       onRefused: this.#options.onRefused,
     })
@@ -240,23 +204,6 @@ class NodeFront implements NodeListener {
     this.#slowBodies.stop()
     for (const socket of this.#sockets) socket.destroy()
     this.#server.close()
-  }
-}
-
-function httpOptions(options: NodeListenOptions): ServerOptions<typeof NodeRequest> {
-  return {
-    IncomingMessage: NodeRequest,
-    insecureHTTPParser: false,
-    // The exchange refuses a missing Host itself, with a page and an account.
-    requireHostHeader: false,
-    maxHeaderSize: options.maxHeadBytes,
-    headersTimeout: options.headerTimeoutMs,
-    // A whole request may take as long as it flows; silence is looked for by SlowBodies.
-    requestTimeout: 0,
-    keepAliveTimeout: idleMs,
-    connectionsCheckingInterval: lookMs,
-    highWaterMark,
-    noDelay: true,
   }
 }
 

@@ -1,6 +1,7 @@
 // One request as Node's HTTP/1 parser gives it, in the form that both fronts hand over. Knows nothing of the answer.
 import { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
+import { addressText, factsOf } from './connection-facts.js'
 import { asksForSocket } from '../dataplane/downstream-socket.js'
 import { headerOf, type RequestHead } from '../dataplane/request-head.js'
 
@@ -30,6 +31,7 @@ function isHandshake(head: RequestHead): boolean {
 /** The head, byte for byte; repeated fields in their order. */
 export function readNodeHead(request: IncomingMessage): RequestHead {
   const { rawHeaders, socket } = request
+  const facts = factsOf(socket)
   const names: string[] = []
   const values: string[] = []
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -45,10 +47,10 @@ export function readNodeHead(request: IncomingMessage): RequestHead {
     path: query < 0 ? target : target.slice(0, query),
     names,
     values,
-    remoteAddress: addressText(socket.remoteAddress ?? ''),
+    remoteAddress: facts.address,
     isSecure: socket instanceof TLSSocket,
     version: isVersion10(request) ? '1.0' : '1.1',
-    clientCertificate: '',
+    clientCertificate: facts.clientCertificate,
   }
 }
 
@@ -80,9 +82,4 @@ function localHost({ socket }: IncomingMessage): string {
 function add(names: string[], values: string[], name: string, value: string): void {
   names.push(name)
   values.push(value)
-}
-
-/** IPv4 comes as IPv4-mapped IPv6 where the listener is bound to `::`. */
-export function addressText(address: string): string {
-  return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 }

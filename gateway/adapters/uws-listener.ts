@@ -4,6 +4,8 @@ import uWS from 'uWebSockets.js'
 import type { FrontAbilities, Listener } from '../dataplane/downstream.js'
 import { asksForSocket, type FrontCalls } from '../dataplane/downstream-socket.js'
 import type { RequestHead } from '../dataplane/request-head.js'
+import type { TlsMaterial } from '../plane-protocol.js'
+import { secureApp } from './uws-secure.js'
 import { SlowClients, UwsDownstream } from './uws-downstream.js'
 import { socketBehavior, UwsUpgrade } from './uws-websocket.js'
 
@@ -21,6 +23,8 @@ export const uwsAbilities: FrontAbilities = {
 export interface UwsListenOptions extends FrontCalls {
   readonly host: string
   readonly port: number
+  /** Null: plain HTTP. */
+  readonly tls: TlsMaterial | null
 }
 
 /**
@@ -31,7 +35,7 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
   // Without this every answer would say `uWebSockets: 20`.
   ;(uWS as unknown as { _cfg(option: string): void })._cfg('silent')
   const slowClients = new SlowClients()
-  const app = uWS.App()
+  const isSecure = options.tls !== null
   const take = (downstream: UwsDownstream, res: uWS.HttpResponse, begin: () => void): void => {
     // Nothing may come before this: an exception with no abort handler attached ends the process.
     res.onAborted(() => downstream.aborted())
@@ -42,22 +46,26 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
       options.onFault(error instanceof Error ? (error.stack ?? error.message) : String(error))
     }
   }
-  app.ws(
-    '/*',
-    socketBehavior((res, req, context) => {
-      const upgrade = new UwsUpgrade(res, slowClients, { key: req.getHeader('sec-websocket-key'), context })
-      take(upgrade, res, () => {
-        const head = readRequest(res, req)
-        // The library takes any GET with a key of 24 characters for a handshake; the ordinary route comes next.
-        if (!asksForSocket(head)) return void req.setYield(true)
-        upgrade.begin(head, () => options.beginUpgrade(upgrade))
-      })
-    }),
-  )
-  app.any('/*', (res, req) => {
-    const downstream = new UwsDownstream(res, slowClients)
-    take(downstream, res, () => downstream.begin(readRequest(res, req), options.begin))
-  })
+  const serve = (app: uWS.TemplatedApp): void => {
+    app.ws(
+      '/*',
+      socketBehavior((res, req, context) => {
+        const upgrade = new UwsUpgrade(res, slowClients, { key: req.getHeader('sec-websocket-key'), context })
+        take(upgrade, res, () => {
+          const head = readRequest(res, req, isSecure)
+          // The library takes any GET with a key of 24 characters for a handshake; the ordinary route comes next.
+          if (!asksForSocket(head)) return void req.setYield(true)
+          upgrade.begin(head, () => options.beginUpgrade(upgrade))
+        })
+      }),
+    )
+    app.any('/*', (res, req) => {
+      const downstream = new UwsDownstream(res, slowClients)
+      take(downstream, res, () => downstream.begin(readRequest(res, req, isSecure), options.begin))
+    })
+  }
+  const app = options.tls === null ? uWS.App() : secureApp(options.tls, serve)
+  if (options.tls === null) serve(app)
   const socket = await bind(app, options)
   let isAccepting = true
   return {
@@ -86,7 +94,7 @@ function bind(app: uWS.TemplatedApp, options: UwsListenOptions): Promise<uWS.us_
 const beyondAscii = /[^\t\x20-\x7e]/
 
 /** Copies what the request says; `req` is gone when the handler returns. */
-function readRequest(res: uWS.HttpResponse, req: uWS.HttpRequest): RequestHead {
+function readRequest(res: uWS.HttpResponse, req: uWS.HttpRequest, isSecure: boolean): RequestHead {
   const names: string[] = []
   const values: string[] = []
   let isAscii = true
@@ -106,7 +114,7 @@ function readRequest(res: uWS.HttpResponse, req: uWS.HttpRequest): RequestHead {
     names,
     values,
     remoteAddress: remoteAddress(res),
-    isSecure: false,
+    isSecure,
     version: '1.1',
     clientCertificate: '',
   }

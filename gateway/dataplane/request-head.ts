@@ -99,7 +99,7 @@ export function readHead(head: RequestHead): HeadReading {
 }
 
 /** A Host value without port, lower case. */
-function hostName(host: string): string {
+export function hostName(host: string): string {
   const end = host.endsWith(']') ? -1 : host.lastIndexOf(':')
   const name = end < 0 || host.indexOf(']') > end ? host : host.slice(0, end)
   return name.toLowerCase()

@@ -26,6 +26,11 @@ export const errorKinds = {
   bad_target: { side: 'downstream', status: 400, message: 'the request target is malformed' },
   request_timeout: { side: 'downstream', status: 408, message: 'the request took too long to arrive' },
   body_too_large: { side: 'downstream', status: 413, message: 'the request body is too large' },
+  misdirected: {
+    side: 'downstream',
+    status: 421,
+    message: 'this connection is not for this host',
+  },
   head_too_large: { side: 'downstream', status: 431, message: 'the request head is too large' },
   expectation_failed: { side: 'downstream', status: 417, message: 'the expectation cannot be met' },
   method_not_implemented: { side: 'downstream', status: 501, message: 'the method is not supported' },

@@ -149,9 +149,9 @@ t.test('a bad variable is told and left out, an unknown one only warned of', asy
   t.strictSame(bad({ AMARRE_WORKERS: '2' }, { 'gateway.yaml': 'workers: none' }).said, [
     'gateway.yaml:1:10: workers: found "none", allowed: "auto" or a whole number from 1 to 256',
   ])
-  const secure = '{ engine: uws, certificates: [{ cert: a, key: b }] }'
+  const secure = '{ engine: uws, certificates: [{ cert: a, key: b }], clientCertificates: { ca: c } }'
   t.strictSame(bad({ AMARRE_LISTEN_HTTP_ENGINE: 'node', AMARRE_LISTEN_HTTPS: secure }).said, [
-    'environment: AMARRE_LISTEN_HTTPS: warning: accepted, but acts as "node" in this version',
+    'environment: AMARRE_LISTEN_HTTPS: listen.https.clientCertificates: needs "engine: node": "uws" cannot check the certificates of clients',
   ])
 })
 
@@ -334,7 +334,6 @@ t.test('what is not built is accepted with a warning, the defaults without', asy
   t.strictSame(
     loaded.problems.map(({ path, message }) => `${path} ${message}`),
     [
-      'listen.https.engine accepted, but acts as "node" in this version',
       'takeOver accepted, but has no effect in this version',
       'session.onReleaseGone accepted, but acts as "refuse" in this version',
       'retain.onOverflow accepted, but has no effect in this version',

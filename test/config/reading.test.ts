@@ -27,7 +27,15 @@ function told({ problems }: FileReading<unknown>): readonly string[] {
 }
 
 const gatewayDefaults = {
-  listen: { http: { address: { host: '0.0.0.0', port: 8080 }, engine: 'uws' }, https: null },
+  listen: {
+    http: {
+      address: { host: '0.0.0.0', port: 8080 },
+      engine: 'uws',
+      proxyProtocol: 'off',
+      redirectToHttps: null,
+    },
+    https: null,
+  },
   admin: { listen: { host: '127.0.0.1', port: 9901 }, tokenFile: null },
   workers: 'auto',
   state: { directory: './state' },
@@ -161,7 +169,7 @@ t.test('everything set is read as values', async (t) => {
     gateway(`
 listen:
   http: { address: "[::1]:80", engine: node }
-  https: { certificates: [{ cert: a.pem, key: a.key }] }
+  https: { certificates: [{ cert: a.pem, key: a.key }], clientCertificates: { ca: ca.pem } }
 workers: 3
 log: { level: debug, access: 12.5% }
 trustedProxies: [10.0.0.0/8, "::1", fd00::/8]
@@ -175,6 +183,8 @@ limits: { upstreamTimeout: never, drainOnExit: immediately, requestHead: 1.5KiB 
           address: { host: '0.0.0.0', port: 8443 },
           engine: 'node',
           certificates: [{ cert: 'a.pem' }],
+          clientCertificates: { ca: 'ca.pem', required: true },
+          proxyProtocol: 'off',
         },
       },
       workers: 3,
@@ -375,12 +385,14 @@ const badInput: readonly (readonly [FileReading<unknown>, readonly string[]])[] 
   [
     gateway('listen: { http: 8080 }'),
     [
-      '1:17: listen.http: found 8080, allowed: an address such as "0.0.0.0:8080", or a map of "address" and "engine"',
+      '1:17: listen.http: found 8080, allowed: an address such as "0.0.0.0:8080", or a map of "address", "engine" and others',
     ],
   ],
   [
     gateway('listen: { http: { adress: "0.0.0.0:80" } }'),
-    ['1:19: listen.http.adress: unknown key "adress", allowed: "address", "engine"; did you mean "address"?'],
+    [
+      '1:19: listen.http.adress: unknown key "adress", allowed: "address", "engine", "proxyProtocol", "redirectToHttps"; did you mean "address"?',
+    ],
   ],
   [
     gateway('admin: { listen: localhost }'),
@@ -518,6 +530,19 @@ const combinations: readonly (readonly [FileReading<unknown>, readonly string[]]
       '1:1: admin.listen: "listen.http" and "admin.listen" both ask for port 9901; choose another for one of them',
     ],
   ],
+  [
+    gateway('listen: { http: { proxyProtocol: v2 } }\ntrustedProxies: [10.0.0.1]'),
+    [
+      '1:34: listen.http.proxyProtocol: "v2" needs "engine: node": on "uws" any client could say it is another',
+    ],
+  ],
+  [
+    gateway('listen: { http: { engine: node, proxyProtocol: v2 } }'),
+    [
+      '1:48: listen.http.proxyProtocol: "v2" needs "trustedProxies" with the addresses of the balancer: nobody else is let in',
+    ],
+  ],
+  [gateway('listen: { http: { engine: node, proxyProtocol: v2 } }\ntrustedProxies: [10.0.0.1]'), []],
   [gateway('listen: { http: 127.0.0.1:9000 }\nadmin: { listen: 127.0.0.2:9000 }'), []],
   [
     release('targets: [http://a:80, http://A/, https://a]'),

@@ -19,7 +19,7 @@ import type { Owner } from '../fixtures/owner.js'
 import { makeCertificate } from './certificates.js'
 
 /** A front and the protocol by which it is reached. */
-export const fronts = ['uws', 'node', 'node over TLS', 'node by HTTP/2'] as const
+export const fronts = ['uws', 'uws over TLS', 'node', 'node over TLS', 'node by HTTP/2'] as const
 export type FrontName = (typeof fronts)[number]
 
 /** One request as the script has seen it. */
@@ -128,15 +128,21 @@ export async function startFront(
   }
   const place = { host: '127.0.0.1', port: 0 }
   const calls = { begin, beginUpgrade: begin, onFault: (fault: string) => faults.push(fault) }
-  const tls = { certificates: [certificate], ticketKeys: randomBytes(48) }
+  const tls = {
+    certificates: [certificate],
+    ticketKeys: randomBytes(48),
+    clients: null,
+    files: [{ cert: certificate.certFile, key: certificate.keyFile }],
+  }
   const listener =
-    name === 'uws'
-      ? await listenWithUws({ ...place, ...calls })
+    name === 'uws' || name === 'uws over TLS'
+      ? await listenWithUws({ ...place, ...calls, tls: name === 'uws' ? null : tls })
       : await listenWithNode({
           ...place,
           ...calls,
           shared: null,
           tls: name === 'node' ? null : tls,
+          proxied: null,
           maxHeadBytes: 16_384,
           headerTimeoutMs: 10_000,
           bodySilenceMs: 30_000,
@@ -183,7 +189,7 @@ export function ask(t: Owner, front: RunningFront, wanted: Wanted = {}): Asked {
 }
 
 function askHttp1(front: RunningFront, { method = 'GET', path = '/', fields = [] }: Wanted): Asked {
-  const isSecure = front.name === 'node over TLS'
+  const isSecure = front.name.endsWith('over TLS')
   const options = {
     host: '127.0.0.1',
     port: front.port,

@@ -353,7 +353,15 @@ export class Run {
   }
 
   async listen(): Promise<void> {
-    const spec = { name: 'http', engine: 'uws', host: '', port: 1, tls: null } as const
+    const spec = {
+      name: 'http',
+      engine: 'uws',
+      host: '',
+      port: 1,
+      tls: null,
+      isProxied: false,
+      redirectPort: null,
+    } as const
     this.plane.parts.supervisor.listen([{ spec, socket: null }])
     await this.settled()
   }

@@ -94,6 +94,7 @@ export async function openFront(
   const listener = await listenWithUws({
     host: '127.0.0.1',
     port: 0,
+    tls: null,
     begin: (downstream) => beginExchange(state, masks, downstream),
     beginUpgrade: (downstream) => beginUpgrade(state, masks, downstream, connectWithWs),
     onFault: (fault) => faults.push(fault),

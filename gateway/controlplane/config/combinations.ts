@@ -3,7 +3,6 @@
 import type { Registration } from '../../domain/registration.js'
 
 import type { ReleaseOrder, SitePolicy } from '../../domain/site-policy.js'
-import type { GatewaySettings, ListenAddress } from './gateway-settings.js'
 import { compareVersions } from '../../domain/version-order.js'
 import { durationInWords, shareInWords } from './duration-words.js'
 
@@ -20,33 +19,6 @@ const warning = (path: Finding['path'], message: string): Finding => ({ severity
 function repeated(key: string, values: readonly string[]): readonly Finding[] {
   return values.flatMap((value, index) =>
     values.indexOf(value) === index ? [] : [error([key, index], `"${value}" stands twice; remove one`)],
-  )
-}
-
-function isAnyAddress({ host }: ListenAddress): boolean {
-  return host === '0.0.0.0' || host === '::'
-}
-
-function clash(one: ListenAddress, other: ListenAddress): boolean {
-  if (one.port === 0 || one.port !== other.port) return false
-  return one.host === other.host || isAnyAddress(one) || isAnyAddress(other)
-}
-
-/** Rules of gateway.yaml: no two listeners on one port. */
-export function gatewayFindings({ listen, admin }: GatewaySettings): readonly Finding[] {
-  const listeners = [
-    { path: ['listen', 'http'], address: listen.http.address },
-    ...(listen.https === null ? [] : [{ path: ['listen', 'https'], address: listen.https.address }]),
-    { path: ['admin', 'listen'], address: admin.listen },
-  ]
-  return listeners.flatMap(({ path, address }, index) =>
-    listeners
-      .slice(0, index)
-      .filter((other) => clash(other.address, address))
-      .map((other) => {
-        const names = `"${other.path.join('.')}" and "${path.join('.')}"`
-        return error(path, `${names} both ask for port ${address.port}; choose another for one of them`)
-      }),
   )
 }
 

@@ -1,49 +1,13 @@
 // The schema of gateway.yaml: every key with its default and sentence, and the step from its words to
 // GatewaySettings. Knows nothing of files, positions or the environment.
 import { z } from 'zod'
-import type { AccessLog, GatewaySettings, HttpListen, HttpsListen } from './gateway-settings.js'
+import type { AccessLog, GatewaySettings } from './gateway-settings.js'
+import { listen, toListen } from './listen-words.js'
 import { addressBlock, listenAddress, viaName, webUrl } from './network-words.js'
 import { duration, filePath, longestTimerMs, oneOf, percentage, size, text, wholeNumber } from './words.js'
 
 const KiB = 1024
 const GiB = 1024 ** 3
-
-const engine = oneOf('uws', 'node')
-const httpAddress = 'an address such as "0.0.0.0:8080", or a map of "address" and "engine"'
-
-const httpListen = z.union(
-  [
-    listenAddress(),
-    z.strictObject({
-      address: listenAddress().prefault('0.0.0.0:8080').describe('Where plain HTTP is served.'),
-      engine: engine
-        .prefault('uws')
-        .describe('What serves it: `uws` for speed, `node` for HTTP/1.0 and clients by the book.'),
-    }),
-  ],
-  httpAddress,
-)
-
-const certificate = z.strictObject({
-  cert: filePath().describe('The certificate chain, PEM.'),
-  key: filePath().describe('The private key, PEM.'),
-})
-
-const httpsListen = z.strictObject({
-  address: listenAddress().prefault('0.0.0.0:8443').describe('Where HTTPS is served.'),
-  engine: engine.prefault('node').describe('What serves it: `node` for HTTP/2, `uws` for speed.'),
-  certificates: z
-    .array(certificate, 'a list of maps of "cert" and "key"')
-    .min(1, 'at least one certificate')
-    .describe('Certificate and key files; the first is shown where no other fits the name asked for.'),
-})
-
-const listen = z.strictObject({
-  http: httpListen
-    .prefault('0.0.0.0:8080')
-    .describe('Where plain HTTP is served: an address, or a map of `address` and `engine`.'),
-  https: httpsListen.nullable().prefault(null).describe('Where HTTPS is served; `null`: nowhere.'),
-})
 
 const admin = z.strictObject({
   listen: listenAddress()
@@ -171,10 +135,6 @@ export const gatewaySchema = z
 /** What gatewaySchema gives. */
 export type GatewayWords = z.output<typeof gatewaySchema>
 
-function httpOf(words: GatewayWords['listen']['http']): HttpListen {
-  return 'address' in words ? words : { address: words, engine: 'uws' }
-}
-
 function accessOf(words: GatewayWords['log']['access']): AccessLog {
   if (words === 'errors') return { kind: 'errors' }
   if (words === 'off') return { kind: 'share', share: 0 }
@@ -185,9 +145,8 @@ function accessOf(words: GatewayWords['log']['access']): AccessLog {
 /** The settings that validated words stand for. */
 export function toGatewaySettings(words: GatewayWords): GatewaySettings {
   const { limits: bounds } = words
-  const https: HttpsListen | null = words.listen.https
   return {
-    listen: { http: httpOf(words.listen.http), https },
+    listen: toListen(words.listen),
     admin: words.admin,
     workers: words.workers,
     state: words.state,

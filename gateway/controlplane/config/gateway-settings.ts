@@ -11,13 +11,29 @@ export interface Certificate {
   readonly key: string
 }
 
-export interface HttpListen {
+/** What both listeners have. */
+export interface PublicListen {
   readonly address: ListenAddress
   readonly engine: 'uws' | 'node'
+  /** `v2`: connections begin with a header that tells the client's address. */
+  readonly proxyProtocol: 'off' | 'v2'
 }
 
-export interface HttpsListen extends HttpListen {
+export interface HttpListen extends PublicListen {
+  /** The public port of HTTPS; null: plain requests are served. */
+  readonly redirectToHttps: number | null
+}
+
+/** Who may sign the certificates of clients (a file), and whether every client needs one. */
+export interface ClientCertificates {
+  readonly ca: string
+  readonly required: boolean
+}
+
+export interface HttpsListen extends PublicListen {
   readonly certificates: readonly Certificate[]
+  /** Null: no client is asked for one. */
+  readonly clientCertificates: ClientCertificates | null
 }
 
 /** A share of 0 is `off`, 1 is `all`; `errors` logs failed requests only. */

@@ -24,11 +24,9 @@ const isOtherThan = (word: unknown) => (written: unknown) => written !== word
 const is = (word: unknown) => (written: unknown) => written === word
 
 const noEffect = 'accepted, but has no effect in this version'
-const actsAsNode = 'accepted, but acts as "node" in this version'
 const actsAsRefuse = 'accepted, but acts as "refuse" in this version'
 
 const notYet: readonly NotYet[] = [
-  { kind: 'gateway', path: 'listen.https.engine', asksForIt: is('uws'), sentence: actsAsNode },
   { kind: 'site', path: 'session.onReleaseGone', asksForIt: is('move'), sentence: actsAsRefuse },
   { kind: 'site', path: 'retain.maxDrain', asksForIt: isOtherThan('never') },
   { kind: 'site', path: 'retain.onOverflow', asksForIt: isOtherThan('keep') },

@@ -2,7 +2,8 @@
 // nothing of other files.
 import { createHash } from 'node:crypto'
 import type { z } from 'zod'
-import { gatewayFindings, registrationFindings, siteFindings } from './combinations.js'
+import { registrationFindings, siteFindings } from './combinations.js'
+import { gatewayFindings } from './listen-rules.js'
 import type { Finding } from './combinations.js'
 import { parseReleaseVersion } from '../../domain/ids.js'
 import type { SiteName } from '../../domain/ids.js'

@@ -9,7 +9,9 @@ const limitsThatNeedRestart = ['requestHeadBytes', 'headerTimeoutMs', 'sessions'
 /** Certificates are shown as soon as they change; where they are shown is settled at the start. */
 function addressesOf({ listen }: GatewaySettings): string {
   const { http, https } = listen
-  return JSON.stringify([http, https?.address, https?.engine])
+  if (https === null) return JSON.stringify(http)
+  const { address, engine, proxyProtocol, clientCertificates } = https
+  return JSON.stringify([http, address, engine, proxyProtocol, clientCertificates?.required])
 }
 
 /** The keys whose change has no effect before a restart. */
