@@ -16,7 +16,8 @@ import type {
   ResponseStart,
 } from '../../gateway/dataplane/downstream.js'
 import type { Owner } from '../fixtures/owner.js'
-import { makeCertificate } from './certificates.js'
+import type { TlsMaterial } from '../../gateway/plane-protocol.js'
+import { makeCertificate, type MadeCertificate } from './certificates.js'
 
 /** A front and the protocol by which it is reached. */
 export const fronts = ['uws', 'uws over TLS', 'node', 'node over TLS', 'node by HTTP/2'] as const
@@ -106,6 +107,11 @@ export interface FrontLimits {
   readonly maxHeadBytes?: number
   readonly headerTimeoutMs?: number
   readonly bodySilenceMs?: number
+  /** Of whom a balancer's header is believed; undefined: no connection begins with one. */
+  readonly proxied?: { readonly isTrusted: (address: string) => boolean }
+  readonly clients?: TlsMaterial['clients']
+  /** In place of one for `front.test`. */
+  readonly certificates?: readonly MadeCertificate[]
 }
 
 const certificate = makeCertificate('front.test', '127.0.0.1')
@@ -128,12 +134,9 @@ export async function startFront(
   }
   const place = { host: '127.0.0.1', port: 0 }
   const calls = { begin, beginUpgrade: begin, onFault: (fault: string) => faults.push(fault) }
-  const tls = {
-    certificates: [certificate],
-    ticketKeys: randomBytes(48),
-    clients: null,
-    files: [{ cert: certificate.certFile, key: certificate.keyFile }],
-  }
+  const { clients = null, certificates = [certificate], ...others } = limits
+  const files = certificates.map(({ certFile, keyFile }) => ({ cert: certFile, key: keyFile }))
+  const tls = { certificates, files, clients, ticketKeys: randomBytes(48) }
   const listener =
     name === 'uws' || name === 'uws over TLS'
       ? await listenWithUws({ ...place, ...calls, tls: name === 'uws' ? null : tls })
@@ -146,7 +149,7 @@ export async function startFront(
           maxHeadBytes: 16_384,
           headerTimeoutMs: 10_000,
           bodySilenceMs: 30_000,
-          ...limits,
+          ...others,
           onRefused: (status) => refused.push(status),
         })
   t.teardown(() => listener.close())
