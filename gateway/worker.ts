@@ -5,6 +5,7 @@ import { listenWithUws, uwsAbilities } from './adapters/uws-listener.js'
 import { SystemClock } from './adapters/system-clock.js'
 import { connectWithWs } from './adapters/ws-client.js'
 import { Activity } from './dataplane/activity.js'
+import { AssetOrigins } from './dataplane/asset-origins.js'
 import { TokenReader } from './dataplane/affinity-token.js'
 import { TrustedProxies } from './dataplane/client-identity.js'
 import type { Downstream, Listener } from './dataplane/downstream.js'
@@ -64,6 +65,7 @@ const state: WorkerState = {
   activity: new Activity(),
   pools,
   tombstones: new Tombstones(),
+  assetOrigins: new AssetOrigins(),
   open: new OpenExchanges(),
   clock,
   balancing: {

@@ -1,6 +1,7 @@
 // A usual request without sockets: a browser's head, a session's token, a front and an upstream that answer at once.
 // What is left is what the data plane itself costs.
 import { Activity } from '../../gateway/dataplane/activity.js'
+import { AssetOrigins } from '../../gateway/dataplane/asset-origins.js'
 import { signToken, TokenReader, type KeyRing } from '../../gateway/dataplane/affinity-token.js'
 import { TrustedProxies } from '../../gateway/dataplane/client-identity.js'
 import type { Downstream, ResponseStart } from '../../gateway/dataplane/downstream.js'
@@ -238,6 +239,7 @@ export function stateWith(upstream: InstantUpstream): WorkerState {
     activity: new Activity(),
     pools,
     tombstones: new Tombstones(),
+    assetOrigins: new AssetOrigins(),
     open: new OpenExchanges(),
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     balancing: { loadOf: () => 0, random: Math.random },

@@ -4,7 +4,7 @@ import { fieldKindOf } from '../domain/headers.js'
 import type { FieldBlock } from './downstream.js'
 import { hasField, keptRuns, type FieldMasks } from './response-fields.js'
 import type { Route } from './routing.js'
-import type { Handout } from './session-handout.js'
+import { elsewhere, type Handout } from './session-handout.js'
 import type { ResponseHead } from './upstream/upstream.js'
 
 const transportKind = fieldKindOf('strict-transport-security')
@@ -16,7 +16,8 @@ export function answerFields(
   masks: FieldMasks,
   added: string,
 ): FieldBlock {
-  const mask = given.cacheControl === null ? masks.usual : masks.withoutCaching
+  const usual = given === elsewhere ? masks.withoutCookies : masks.usual
+  const mask = given.cacheControl === null ? usual : masks.withoutCaching
   const caching = given.cacheControl === null ? '' : `Cache-Control: ${given.cacheControl}`
   const lines = joinLines(joinLines(given.lines, caching), added)
   return { bytes: head.bytes, runs: keptRuns(head, mask), lines }

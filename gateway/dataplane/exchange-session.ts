@@ -10,7 +10,13 @@ import { LongStay, type Stay } from './long-stay.js'
 import { lostPin, type LostPin } from './lost-pin.js'
 import type { RequestIdentity } from './request-identity.js'
 import { fieldValues, isEventStream } from './response-fields.js'
-import { handout, type Handout, type HandoutSession, type ResponseFacts } from './session-handout.js'
+import {
+  elsewhere,
+  handout,
+  type Handout,
+  type HandoutSession,
+  type ResponseFacts,
+} from './session-handout.js'
 import { sessionSignal } from './session-signal.js'
 import type { ResponseHead } from './upstream/upstream.js'
 import { newSessionId, type WorkerState } from './worker-state.js'
@@ -51,6 +57,7 @@ export class ExchangeSession implements RouteSession {
   #nextRefreshAt: number
   /** A birth whose token was handed out. */
   #isBorn = false
+  #isAside = false
 
   constructor(state: WorkerState, identity: RequestIdentity, decision: SessionDecision, now: number) {
     this.#state = state
@@ -110,8 +117,14 @@ export class ExchangeSession implements RouteSession {
     this.#state.activity.touched(token.id, this.#release.index, token.bornAt, until)
   }
 
+  /** The answer comes from another release: it says nothing of this session, and does nothing to it. */
+  standAside(): void {
+    this.#isAside = true
+  }
+
   /** The response's head has come: decides what it does to the visitor's token, and accounts for it. */
   handOut(head: ResponseHead, target: TargetRoute, now: number): Handout {
+    if (this.#isAside) return elsewhere
     const response = this.#facts(head, now)
     if (this.#session.kind === 'unpinned' && response.signal === 'start') {
       this.#session = { kind: 'birth', id: newSessionId(), bornAt: this.#startedAt }

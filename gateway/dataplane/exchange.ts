@@ -117,7 +117,8 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
       bodyFraming: this.#framing,
       fresh,
     }
-    this.#call = pools.of(route.target).send(request, this)
+    const own = pools.of(route.target)
+    this.#call = route.search === null ? own.send(request, this) : route.search.send(request, this, own)
   }
 
   #sendUpgrade({ connect }: Upgrade, route: Route): void {

@@ -30,13 +30,18 @@ const alwaysDropped: readonly ResponseField[] = [
 
 const cacheFields: readonly ResponseField[] = ['cache-control', 'cdn-cache-control', 'surrogate-control']
 
-/** What is written anew in a preview, and `Clear-Site-Data`, which would take the visitor's own session with it. */
-const previewFields: readonly ResponseField[] = [...cacheFields, 'set-cookie', 'clear-site-data']
+/** `Clear-Site-Data` would take the visitor's own session with it. */
+const cookieFields: readonly ResponseField[] = ['set-cookie', 'clear-site-data']
 
-/** What is dropped of a response: always, and when it becomes private. */
+/** What is written anew in a preview, or is not for the visitor's own session. */
+const previewFields: readonly ResponseField[] = [...cacheFields, ...cookieFields]
+
+/** What is dropped of a response: always, and what else of one that becomes private. */
 export interface FieldMasks {
   readonly usual: FieldMask
   readonly withoutCaching: FieldMask
+  /** Of an answer from another release, whose sessions are not this visitor's. */
+  readonly withoutCookies: FieldMask
 }
 
 /** The masks of one front, and those of its previews. */
@@ -51,7 +56,8 @@ export function fieldMasks(writesDate: boolean): FrontMasks {
   return {
     usual: fieldMask(usual),
     withoutCaching: fieldMask([...usual, ...cacheFields]),
-    preview: { usual: preview, withoutCaching: preview },
+    withoutCookies: fieldMask([...usual, ...cookieFields]),
+    preview: { usual: preview, withoutCaching: preview, withoutCookies: preview },
   }
 }
 

@@ -4,6 +4,7 @@ import { decide, type Decision, type SessionDecision } from '../domain/affinity.
 import { freeTarget, previewTarget, sessionTarget } from '../domain/balancing.js'
 import type { ErrorCode } from '../domain/errors.js'
 import type { ReleaseRoute, SiteRoute, TargetRoute } from '../domain/routing-table.js'
+import { assetSearchFor, type AssetSearch } from './asset-search.js'
 import { identifyClient } from './client-identity.js'
 import { PreviewAccount, type ExchangeAccount } from './activity.js'
 import type { ErrorResponse } from './error-response.js'
@@ -11,7 +12,7 @@ import { ExchangeSession, type RouteSession } from './exchange-session.js'
 import { LongStay } from './long-stay.js'
 import { answerAtDoor } from './preview-door.js'
 import { PreviewVisit } from './preview-visit.js'
-import { encodeUpstreamHead } from './request-encoder.js'
+import { encodeUpstreamHead, type UpstreamHeadInput } from './request-encoder.js'
 import { readHead, type RequestFraming, type RequestHead } from './request-head.js'
 import { RequestIdentity } from './request-identity.js'
 import type { WorkerState } from './worker-state.js'
@@ -35,6 +36,8 @@ export interface Route {
   readonly upstreamHead: string
   /** The session may be served by another target than the one chosen first. */
   readonly mayLeaveTarget: boolean
+  /** What it asks for may be looked for in other releases; null nearly always. */
+  readonly search: AssetSearch | null
   target: TargetRoute
 }
 
@@ -72,7 +75,7 @@ export function routeRequest(state: WorkerState, request: RoutedRequest): Routin
   const { release } = decision
   const { framing, contentLength } = reading
   const { head, requestId } = request
-  const upstreamHead = encodeUpstreamHead({
+  const input = {
     head,
     identity,
     framing,
@@ -81,7 +84,7 @@ export function routeRequest(state: WorkerState, request: RoutedRequest): Routin
     session: session.id,
     requestId,
     via: state.via,
-  })
+  }
   const isPreview = decision.kind === 'preview'
   const seen = state.activity.of(release.index)
   const account = isPreview ? new PreviewAccount(seen) : seen
@@ -93,11 +96,17 @@ export function routeRequest(state: WorkerState, request: RoutedRequest): Routin
     account,
     isPreview,
     framing,
-    upstreamHead,
+    upstreamHead: encodeUpstreamHead(input),
     mayLeaveTarget,
+    search: site.assets === null ? null : searchFor(state, input, session),
     target,
   }
   return { kind: 'routed', site, route }
+}
+
+/** A preview shows what is missing. */
+function searchFor(state: WorkerState, input: UpstreamHeadInput, session: RouteSession): AssetSearch | null {
+  return session instanceof ExchangeSession ? assetSearchFor(state, input, session) : null
 }
 
 function refused(

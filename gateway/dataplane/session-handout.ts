@@ -59,6 +59,8 @@ export interface Handout {
 }
 
 const nothing: Handout = { lines: '', cacheControl: null, issued: null, ended: null }
+/** Of an answer from another release than the session's: nothing, and its cookies are not for this visitor. */
+export const elsewhere: Handout = { ...nothing }
 
 export function handout(input: HandoutInput): Handout {
   if (input.response.signal === 'end') return farewell(input)

@@ -9,6 +9,7 @@ import type { RoutingTable } from '../domain/routing-table.js'
 import type { Activity } from './activity.js'
 import type { TokenReader } from './affinity-token.js'
 import type { TrustedProxies } from './client-identity.js'
+import type { AssetOrigins } from './asset-origins.js'
 import type { OpenExchanges } from './open-exchanges.js'
 import type { PassReader } from './preview-pass.js'
 import type { TargetPools } from './target-pools.js'
@@ -46,6 +47,7 @@ export interface WorkerState {
   readonly activity: Activity
   readonly pools: TargetPools
   readonly tombstones: Tombstones
+  readonly assetOrigins: AssetOrigins
   readonly open: OpenExchanges
   readonly clock: Clock
   readonly balancing: BalancingInput

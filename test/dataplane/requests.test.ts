@@ -2,6 +2,7 @@
 // pages for what fails.
 import t from 'tap'
 import { Activity } from '../../gateway/dataplane/activity.js'
+import { AssetOrigins } from '../../gateway/dataplane/asset-origins.js'
 import { signToken, TokenReader, type KeyRing } from '../../gateway/dataplane/affinity-token.js'
 import { identifyClient, TrustedProxies } from '../../gateway/dataplane/client-identity.js'
 import { errorResponse, redirectResponse } from '../../gateway/dataplane/error-response.js'
@@ -201,6 +202,7 @@ function sourcesOf() {
     passes: new PassReader(),
     activity: new Activity(),
     tombstones: new Tombstones(),
+    assetOrigins: new AssetOrigins(),
     issuer,
     futureToleranceMs: 300_000,
     now,

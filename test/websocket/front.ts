@@ -3,6 +3,7 @@
 import { listenWithUws, uwsAbilities } from '../../gateway/adapters/uws-listener.js'
 import { connectWithWs } from '../../gateway/adapters/ws-client.js'
 import { Activity, type ReleaseActivity } from '../../gateway/dataplane/activity.js'
+import { AssetOrigins } from '../../gateway/dataplane/asset-origins.js'
 import { TokenReader } from '../../gateway/dataplane/affinity-token.js'
 import { TrustedProxies } from '../../gateway/dataplane/client-identity.js'
 import { beginExchange, beginUpgrade } from '../../gateway/dataplane/exchange.js'
@@ -13,7 +14,7 @@ import { TargetPools } from '../../gateway/dataplane/target-pools.js'
 import { Tombstones } from '../../gateway/dataplane/tombstones.js'
 import type { WorkerState } from '../../gateway/dataplane/worker-state.js'
 import type { ReleaseIndex, ReleaseVersion, SiteName, TargetUrl } from '../../gateway/domain/ids.js'
-import { buildRoutingTable, type ReleaseSpec } from '../../gateway/domain/routing-table.js'
+import { buildRoutingTable, type ReleaseSpec, type SiteSpec } from '../../gateway/domain/routing-table.js'
 import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
 import type { Owner } from '../fixtures/owner.js'
 
@@ -38,6 +39,8 @@ export interface Deployed {
   readonly version: string
   readonly share: number
   readonly targets: readonly string[]
+  /** False for one that was never active. */
+  readonly isLive?: boolean
 }
 
 export interface Front {
@@ -55,11 +58,12 @@ export interface Front {
   beat(): void
 }
 
-/** Opens a front over these releases; closed at the test's end. */
+/** Opens a front over these releases of a site that is like the usual one but for `site`; closed at the test's end. */
 export async function openFront(
   t: Owner,
   releases: readonly Deployed[],
   upstreamTimeoutMs = 5_000,
+  site: Partial<SiteSpec> = {},
 ): Promise<Front> {
   const clock = { nowMs: 1_800_000_000_000 }
   const limits = {
@@ -81,6 +85,7 @@ export async function openFront(
     activity: new Activity(),
     pools,
     tombstones: new Tombstones(),
+    assetOrigins: new AssetOrigins(),
     open: new OpenExchanges(),
     clock: { now: () => clock.nowMs, monotonic: () => performance.now() },
     balancing: { loadOf: (target) => pools.loadOf(target), random: () => dice.next() },
@@ -111,7 +116,8 @@ export async function openFront(
     clock,
     dice,
     publish: (published) => {
-      state.table = tableOf(published.map((release) => specOf(release, indices.get(release.version) ?? 99)))
+      const specs = published.map((release) => specOf(release, indices.get(release.version) ?? 99))
+      state.table = tableOf(specs, site)
     },
     seen: (release = 0) => state.activity.of(release as ReleaseIndex),
     beat: () => state.open.refresh(clock.nowMs, -Infinity),
@@ -120,18 +126,17 @@ export async function openFront(
   return front
 }
 
-function specOf({ version, share, targets }: Deployed, index: number): ReleaseSpec {
+function specOf({ version, share, targets, isLive = true }: Deployed, index: number): ReleaseSpec {
   return {
     index: index as ReleaseIndex,
     version: version as ReleaseVersion,
     share,
-    isLive: true,
+    isLive,
     targets: targets.map((url) => ({ url: url as TargetUrl, isHealthy: true })),
   }
 }
 
-function tableOf(releases: readonly ReleaseSpec[]) {
-  const site = 'shop' as SiteName
+function tableOf(releases: readonly ReleaseSpec[], changes: Partial<SiteSpec>) {
   return buildRoutingTable({
     generation: 1,
     issuer: '0000000000000001',
@@ -139,7 +144,7 @@ function tableOf(releases: readonly ReleaseSpec[]) {
     futureToleranceMs: 300_000,
     sites: [
       {
-        site,
+        site: 'shop' as SiteName,
         hosts: ['*'],
         session: policy,
         stateless: ['/public/*'],
@@ -149,6 +154,7 @@ function tableOf(releases: readonly ReleaseSpec[]) {
         adoption: null,
         rolloutId: 'r1',
         releases,
+        ...changes,
       },
     ],
   })

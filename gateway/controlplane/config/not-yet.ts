@@ -18,8 +18,6 @@ export interface NotYetFound {
   readonly sentence: string
 }
 
-const isFilled = (written: unknown): boolean =>
-  typeof written === 'object' && written !== null && Object.keys(written).length > 0
 const isOtherThan = (word: unknown) => (written: unknown) => written !== word
 const is = (word: unknown) => (written: unknown) => written === word
 
@@ -30,7 +28,6 @@ const notYet: readonly NotYet[] = [
   { kind: 'site', path: 'session.onReleaseGone', asksForIt: is('move'), sentence: actsAsRefuse },
   { kind: 'site', path: 'retain.maxDrain', asksForIt: isOtherThan('never') },
   { kind: 'site', path: 'retain.onOverflow', asksForIt: isOtherThan('keep') },
-  { kind: 'site', path: 'assets.paths', asksForIt: isFilled },
   { kind: 'registration', path: 'takeOver', asksForIt: isOtherThan('never') },
   { kind: 'registration', path: 'onAbort', asksForIt: isOtherThan('keep') },
 ]
