@@ -5,6 +5,7 @@ import type {
   GatewayStatus,
   KeyRotation,
   OrderBody,
+  PlanStatus,
   ProblemJson,
   ReleaseStatus,
   SiteStatus,
@@ -39,6 +40,11 @@ export class AdminClient {
   /** Fails with exit code 2 when there is no such release. */
   release(of: ReleaseName): Promise<ReleaseStatus> {
     return this.#read(pathOf(of))
+  }
+
+  /** What an activation would do. Fails with exit code 2 when there is no such release. */
+  plan(of: ReleaseName): Promise<PlanStatus> {
+    return this.#read(`${pathOf(of)}/plan`)
   }
 
   /** Newest first. */

@@ -77,6 +77,15 @@ asking('events', 'show what happened, the newest last')
     exitCode = await events(await clientOf(options), terminal, options)
   })
 
+asking('plan', 'tell what an activation would do, without doing it')
+  .argument('<site>')
+  .argument('<version>')
+  .option('--json', 'print JSON')
+  .action(async (site: string, version: string, options: PlaceOptions & Json) => {
+    const { plan } = await import('./plan.js')
+    exitCode = await plan(await clientOf(options), terminal, { ...options, site, version })
+  })
+
 asking('activate', 'give births to a release at once; the active one drains')
   .argument('<site>')
   .argument('<version>')

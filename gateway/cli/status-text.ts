@@ -5,6 +5,8 @@ import type {
   GatewayStatus,
   ReleaseStateName,
   ReleaseStatus,
+  RolloutArmStatus,
+  RolloutStatus,
   SiteStatus,
   TargetStatus,
 } from '../controlplane/admin-protocol.js'
@@ -69,9 +71,26 @@ function siteLines(site: SiteStatus, look: Look): readonly string[] {
   return [
     `${paint('title', site.site)}  ${site.hosts.join(', ')}`,
     ...site.warnings.flatMap((warning) => noteLines(warning, 'warning', look)),
+    ...rolloutLines(site.rollout, look),
     ...(site.releases.length === 0 ? ['  no releases yet'] : tableLines(rows, paint, columns, '  ')),
     ...site.releases.flatMap((release) => failingLines(release, look)),
   ]
+}
+
+/** How a rollout stands, and both arms' figures beside each other. */
+function rolloutLines(rollout: RolloutStatus | null, look: Look): readonly string[] {
+  if (rollout === null) return []
+  const arms = [rollout.candidate, rollout.stable].map((arm) => noteLines(armText(arm), 'plain', look))
+  return [
+    ...noteLines(`rollout of ${rollout.candidate.version}: ${rollout.text}`, 'calm', look),
+    ...arms.flatMap((lines) => lines.map((line) => `  ${line}`)),
+  ]
+}
+
+function armText({ version, share, births, requests, failed, errorRate, p95Ms }: RolloutArmStatus): string {
+  const p95 = p95Ms === null ? 'no p95' : `p95 ${Math.round(p95Ms)} ms`
+  const failures = `${failed} failed (${percentText(errorRate)})`
+  return `${version} with ${percentText(share)}: ${births} births, ${requests} requests, ${failures}, ${p95}`
 }
 
 function releaseRow(release: ReleaseStatus, { now }: Look): readonly Cell[] {

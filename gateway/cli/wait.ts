@@ -1,7 +1,7 @@
 // `amarre wait SITE VERSION`: blocks until a release is retirable (or active, or retired), with a progress bar for who
 // looks and an exit code for pipelines.
 import { setTimeout as pause } from 'node:timers/promises'
-import type { ReleaseStatus } from '../controlplane/admin-protocol.js'
+import type { ReleaseStatus, RolloutStatus } from '../controlplane/admin-protocol.js'
 import type { AdminClient, ReleaseName } from './admin-client.js'
 import { Failure } from './failure.js'
 import type { ExitCode } from './failure.js'
@@ -26,8 +26,11 @@ export async function wait(client: AdminClient, terminal: Terminal, options: Wai
   const deadline = performance.now() + options.timeoutMs
   const progress = new Progress(terminal)
   let release = await client.release(options)
+  let wasCandidate = false
   while (!isReached(release, options.for)) {
     progress.show(release)
+    wasCandidate ||= release.rollout !== null
+    if (wasCandidate && options.for === 'active' && release.state !== 'active') throw abortedFailure(release)
     if (release.state === 'rejected')
       throw new Failure(`"${options.version}" is rejected: ${release.rejected}`)
     if (performance.now() >= deadline) return timedOut(release, progress)
@@ -51,7 +54,16 @@ async function nextLook(client: AdminClient, options: WaitOptions): Promise<Rele
   }
 }
 
+/** A candidate that lost its births gets none again by itself. */
+function abortedFailure({ site, version, state }: ReleaseStatus): Failure {
+  return new Failure(
+    `the rollout of "${version}" was aborted, it is ${state}; see why in \`amarre events\`, and what remains in \`amarre status ${site}\``,
+  )
+}
+
+/** A candidate is active in the sense of who waits when its rollout is over. */
 function isReached(release: ReleaseStatus, awaited: AwaitedState): boolean {
+  if (awaited === 'active' && release.rollout !== null) return false
   return release.state === awaited || (awaited === 'retirable' && release.state === 'retired')
 }
 
@@ -71,21 +83,38 @@ class Progress {
   }
 
   show(release: ReleaseStatus): void {
-    const left = release.sessions.active + release.exchangesOpen + release.websocketsOpen
-    this.#most = Math.max(this.#most, left)
-    const text = `${release.version} ${release.state}: ${release.verdict.text}`
+    const text = progressText(release)
     if (!this.#terminal.isInteractive) {
       if (text !== this.#last) this.#terminal.out.write(`${text}\n`)
       this.#last = text
       return
     }
-    const line = `${bar(this.#most === 0 ? 1 : 1 - left / this.#most)} ${text}`
+    const line = `${bar(this.#done(release))} ${text}`
     this.#terminal.out.write(`\r\u001b[K${line.slice(0, this.#terminal.size().columns - 1)}`)
+  }
+
+  /** 0 to 1: of a rollout the time of its steps, else those who have left. */
+  #done(release: ReleaseStatus): number {
+    if (release.rollout !== null) return rolloutDone(release.rollout, Date.now())
+    const left = release.sessions.active + release.exchangesOpen + release.websocketsOpen
+    this.#most = Math.max(this.#most, left)
+    return this.#most === 0 ? 1 : 1 - left / this.#most
   }
 
   end(text: string): void {
     this.#terminal.out.write(this.#terminal.isInteractive ? `\r\u001b[K${text}\n` : `${text}\n`)
   }
+}
+
+/** How much of the holds of a rollout has passed, at the earliest end that its steps allow. */
+export function rolloutDone({ startedAt, endsBy }: RolloutStatus, now: number): number {
+  const [start, end] = [Date.parse(startedAt), Date.parse(endsBy)]
+  return end <= start ? 1 : Math.min(1, Math.max(0, (now - start) / (end - start)))
+}
+
+function progressText({ version, state, verdict, rollout }: ReleaseStatus): string {
+  if (rollout === null) return `${version} ${state}: ${verdict.text}`
+  return `${version} ${state}: ${rollout.text}; all of them at ${rollout.endsBy} at the earliest`
 }
 
 function bar(share: number): string {

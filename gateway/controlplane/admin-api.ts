@@ -3,6 +3,7 @@
 import { ApiError, jsonAnswer, textAnswer } from './admin-answers.js'
 import type { ApiAnswer } from './admin-answers.js'
 import { jsonSchemas } from './admin-schemas.js'
+import { planRoute } from './admin-plan-route.js'
 import type { ReleaseStatus } from './admin-protocol.js'
 import { eventRange, operatorOf, orderOf, requireMatch, rollbackOf } from './admin-requests.js'
 import type { ApiRequest, ApiRoute } from './admin-route.js'
@@ -35,6 +36,7 @@ export function createAdminApi({ view, metrics }: AdminApiParts): AdminApi {
     metricsRoute(metrics),
     ...readingRoutes(view),
     ...releaseRoutes(view),
+    planRoute(view),
     ...orderRoutes(view),
     ...siteOrderRoutes(view),
   ]

@@ -124,6 +124,64 @@ export interface SiteStatus {
   readonly releases: readonly ReleaseStatus[]
 }
 
+/** Sessions of one release, and what an activation would do to them. */
+export interface PlannedSessions {
+  readonly version: string
+  readonly active: number
+  /** Whether the compatibility rule lets them move to the planned release at all. */
+  readonly compatible: boolean
+  /** When they move by themselves: `takeOver` of the planned release; `never` where they are not compatible. */
+  readonly moves: 'never' | 'onDocument' | 'immediately'
+}
+
+/** What an activation would do, told without doing it. */
+export interface PlanStatus {
+  readonly site: string
+  readonly version: string
+  readonly state: ReleaseStateName
+  /** The versions that accept births now. */
+  readonly active: readonly string[]
+  /** When and how it boards, in words; `at` where an instant is known. */
+  readonly boarding: { readonly text: string; readonly at: string | null }
+  /** Rules that would refuse an operator's `activate` now. */
+  readonly refusals: readonly { readonly rule: string; readonly detail: string }[]
+  readonly sessions: {
+    /** Active ones that stay where they are. */
+    readonly staying: number
+    /** Active ones that would move here by themselves. */
+    readonly moving: number
+    /** Active ones that the rule would let an operator move here. */
+    readonly movable: number
+    readonly of: readonly PlannedSessions[]
+  }
+  /** What becomes the previous release; null where nothing is active. */
+  readonly previous: string | null
+  readonly retention: {
+    /** Former releases afterwards, the newest first. */
+    readonly former: readonly string[]
+    /** `retain.previous`. */
+    readonly limit: number
+    /** Those beyond it, and what becomes of their sessions. */
+    readonly overflowing: readonly string[]
+    readonly onOverflow: 'keep' | 'move' | 'end'
+  }
+  readonly requirements: readonly { readonly site: string; readonly range: string; readonly met: boolean }[]
+  /** Requirements that are not met, and those of other sites that this would break, in words. */
+  readonly unmet: readonly string[]
+  readonly breaks: readonly string[]
+  readonly goingBack: {
+    /** The oldest version that can run on the data which the release writes; null: any. */
+    readonly rollbackTo: string | null
+    /** Versions to which going back would be refused afterwards. */
+    readonly barred: readonly string[]
+  }
+  /** The notes between what is active and this one, in the order in which they come true. */
+  readonly road: {
+    readonly direction: 'up' | 'down'
+    readonly notes: readonly { readonly version: string; readonly notes: string }[]
+  }
+}
+
 export interface ConfigStatus {
   readonly problems: readonly {
     readonly severity: 'error' | 'warning'

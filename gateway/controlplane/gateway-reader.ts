@@ -1,4 +1,5 @@
 // The control plane as the admin API and the metrics read it. Only reads and renders; the few orders are handed on.
+import type { ReleaseVersion } from '../domain/ids.js'
 import { isoText } from '../domain/instant-text.js'
 import { acceptsBirths, serves, type Release } from '../domain/release.js'
 import type { TargetHealth } from '../domain/target-health.js'
@@ -6,6 +7,7 @@ import type { Verdict } from '../domain/verdict.js'
 import type {
   EventStatus,
   GatewayStatus,
+  PlanStatus,
   ReleaseStatus,
   RolloutStatus,
   SiteStatus,
@@ -13,6 +15,7 @@ import type {
 } from './admin-protocol.js'
 import type { ControlPlane } from './control-plane.js'
 import type { GatewayReading, GatewayView, Order, ReleaseReading } from './gateway-view.js'
+import { plannedActivation } from './planned-activation.js'
 import { rolloutStatus } from './rollout-status.js'
 import { RuleRefusal } from './rule-refusal.js'
 import { birthShare, compareReleases, isFrozen, type Site } from './site-register.js'
@@ -69,6 +72,12 @@ export class GatewayReader implements GatewayView {
   #rolloutStatus(site: Site): RolloutStatus | null {
     const progress = this.#plane.controller.rollouts.progress(site)
     return progress === null ? null : rolloutStatus(progress, this.#plane.spans)
+  }
+
+  plan(siteName: string, version: string): PlanStatus | null {
+    const site = this.#plane.register.sites.find((each) => each.policy.site === siteName)
+    const release = site?.releases.get(version as ReleaseVersion)
+    return site === undefined || release === undefined ? null : plannedActivation(this.#plane, site, release)
   }
 
   releases(name: string): readonly ReleaseStatus[] | null {

@@ -3,6 +3,7 @@ import type {
   ReleaseStateName,
   EventStatus,
   GatewayStatus,
+  PlanStatus,
   ReleaseStatus,
   SiteStatus,
 } from './admin-protocol.js'
@@ -62,6 +63,8 @@ export interface GatewayView {
   sites(): readonly SiteStatus[]
   /** Null: no such site. */
   releases(site: string): readonly ReleaseStatus[] | null
+  /** What an activation would do, told without doing it. Null: no such release. */
+  plan(site: string, version: string): PlanStatus | null
   events(limit: number, before?: number): readonly EventStatus[]
   reading(): GatewayReading
   /** Adds a key, signs with it once every worker verifies it. Resolves with the new key's id. */

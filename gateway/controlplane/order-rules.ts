@@ -29,6 +29,17 @@ export function refusedActivation(site: Site, release: Release, now: number): Ru
   return refusedByTime(site, now) ?? refusedBySteering(site, release) ?? refusedByData(site, release)
 }
 
+/** Everything that stands against activating a release now, for who asks beforehand. */
+export function obstaclesOf(site: Site, release: Release, now: number): readonly RuleRefusal[] {
+  const all = [
+    impossibleActivation(release),
+    refusedByTime(site, now),
+    refusedBySteering(site, release),
+    refusedByData(site, release),
+  ]
+  return all.filter((refusal) => refusal !== null)
+}
+
 /** What stands against going back, unless it is forced: a freeze or a closed window does not. */
 export function refusedRollback(site: Site, release: Release): RuleRefusal | null {
   return refusedBySteering(site, release) ?? refusedByData(site, release)

@@ -267,6 +267,7 @@ t.test('the OpenAPI document lists every route, and each of its references leads
     '/api/v1/sites/{site}/releases/{version}',
     '/api/v1/sites/{site}/releases/{version}/activate',
     '/api/v1/sites/{site}/releases/{version}/drain',
+    '/api/v1/sites/{site}/releases/{version}/plan',
     '/api/v1/sites/{site}/releases/{version}/retire',
     '/api/v1/sites/{site}/rollback',
     '/api/v1/status',

@@ -12,6 +12,8 @@ import { watchStatus } from '../../gateway/cli/status.js'
 import { statusLines } from '../../gateway/cli/status-text.js'
 import { painter } from '../../gateway/cli/terminal.js'
 import type { Terminal } from '../../gateway/cli/terminal.js'
+import { rolloutDone, wait } from '../../gateway/cli/wait.js'
+import type { PlanStatus, ReleaseStatus, RolloutStatus } from '../../gateway/controlplane/admin-protocol.js'
 import { verdictStatus } from '../../gateway/controlplane/verdict-status.js'
 import { event, FakeView, releaseStatus } from './fake-view.js'
 import { serveView, token } from './serve-view.js'
@@ -374,6 +376,133 @@ t.test(
     t.ok((await shown.until('1049l')).endsWith('\u001b[?7h\u001b[?25h\u001b[?1049l'))
   },
 )
+
+// -- rollouts and plans -------------------------------------------------------------------------------------------------
+
+const arm = { share: 0.25, births: 40, requests: 150, failed: 3, errorRate: 0.02, p95Ms: 84.4 }
+const rollout: RolloutStatus = {
+  candidate: { version: '1.1.0', ...arm },
+  stable: { version: '1.0.0', ...arm, share: 0.75, p95Ms: null },
+  startedAt: '2026-03-01T12:00:00.000Z',
+  step: 1,
+  steps: [{ share: 0.25, holdMs: 600_000 }],
+  stepSince: '2026-03-01T12:00:00.000Z',
+  until: '2026-03-01T12:10:00.000Z',
+  birthsInStep: 40,
+  birthsNeeded: 20,
+  endsBy: '2026-03-01T12:10:00.000Z',
+  text: 'step 1 of 1, 25% of the births until 2026-03-01T12:10:00.000Z, then all',
+}
+
+t.test('status shows a rollout with both arms: shares, step, until when, judged figures', async (t) => {
+  const site = { ...view.siteList[0]!, warnings: [], rollout, releases: [] }
+  const overview = { gateway: view.gateway, sites: [site] }
+  const lines = statusLines(overview, { paint: painter(false), columns: Infinity, now })
+  t.same(lines.slice(3, 6), [
+    '  rollout of 1.1.0: step 1 of 1, 25% of the births until 2026-03-01T12:10:00.000Z, then all',
+    '    1.1.0 with 25%: 40 births, 150 requests, 3 failed (2%), p95 84 ms',
+    '    1.0.0 with 75%: 40 births, 150 requests, 3 failed (2%), no p95',
+  ])
+})
+
+t.test('wait for active lasts as long as a rollout, and fails when that is aborted', async (t) => {
+  const other = new FakeView()
+  const served = await serveView(other)
+  t.teardown(() => served.close())
+  const client = new AdminClient({ url: served.url, foundBy: '--admin', tokenFile: 'none' })
+  const site = view.siteList[0]!
+  const show = (fields: Partial<ReleaseStatus>): void => {
+    other.siteList = [{ ...site, releases: [releaseStatus({ version: '1.1.0', ...fields })] }]
+  }
+  const options = { site: 'shop', version: '1.1.0', for: 'active', timeoutMs: Infinity } as const
+  show({ rollout })
+  const shown = screen()
+  const waiting = wait(client, shown.terminal, options)
+  await shown.until(/\[#+\] 1\.1\.0 active: step 1 of 1, 25% of the births until/)
+  show({ rollout: null })
+  t.equal(await waiting, 0)
+  show({ rollout })
+  const again = wait(client, shown.terminal, options)
+  await shown.until(/step 1 of 1/)
+  show({ state: 'draining' })
+  await t.rejects(again, { message: /the rollout of "1.1.0" was aborted, it is draining/ })
+  t.equal(rolloutDone(rollout, Date.parse('2026-03-01T12:05:00Z')), 0.5)
+  t.equal(rolloutDone(rollout, 0), 0)
+  t.equal(rolloutDone({ ...rollout, endsBy: rollout.startedAt }, now), 1)
+})
+
+const planned: PlanStatus = {
+  site: 'shop',
+  version: '2.4.0',
+  state: 'staged',
+  active: ['2.3.0'],
+  boarding: { text: 'by an order of an operator (activate: manual)', at: null },
+  refusals: [{ rule: 'site-frozen', detail: '"shop" is frozen by its file' }],
+  sessions: {
+    staying: 5,
+    moving: 10,
+    movable: 13,
+    of: [
+      { version: '2.3.0', active: 10, compatible: true, moves: 'onDocument' },
+      { version: '2.2.0', active: 3, compatible: true, moves: 'never' },
+      { version: '2.1.0', active: 2, compatible: false, moves: 'never' },
+    ],
+  },
+  previous: '2.3.0',
+  retention: { former: ['2.3.0', '2.2.0', '2.1.0'], limit: 2, overflowing: ['2.1.0'], onOverflow: 'keep' },
+  requirements: [
+    { site: 'billing', range: '>=3.1', met: true },
+    { site: 'mail', range: '^2', met: false },
+  ],
+  unmet: ['needs "mail" at "^2", active there is "1.9.0"'],
+  breaks: ['"7.0.0" of "kiosk" needs "shop" at "<2.4"'],
+  goingBack: { rollbackTo: '2.3.0', barred: ['2.2.0', '2.1.0'] },
+  road: {
+    direction: 'up',
+    notes: [
+      { version: '2.3.5', notes: '' },
+      { version: '2.4.0', notes: 'Faster checkout.\n\nNew columns.' },
+    ],
+  },
+}
+
+const planPage = `shop 2.4.0 (staged)
+  boards       by an order of an operator (activate: manual)
+  refused now  site-frozen: "shop" is frozen by its file
+  active now   2.3.0
+  previous     2.3.0
+  sessions     5 stay where they are, 10 move here
+               10 on 2.3.0 move here (takeOver: onDocument)
+               3 on 2.2.0 stay; a recall could move them here
+               2 on 2.1.0 stay: not compatible
+  retention    3 former releases afterwards, retain.previous is 2
+               beyond it: 2.1.0 (onOverflow: keep)
+  requires     "billing" at ">=3.1": met
+  unmet        needs "mail" at "^2", active there is "1.9.0"
+  would break  "7.0.0" of "kiosk" needs "shop" at "<2.4"
+  going back   to 2.3.0 or later, by the data that it writes
+               refused to 2.2.0, 2.1.0
+
+what comes, in order
+  2.3.5
+    no notes
+  2.4.0
+    Faster checkout.
+
+    New columns.
+`
+
+t.test('plan tells the whole road book, as text and as JSON', async (t) => {
+  view.plans.push(planned)
+  const [text, json, none] = await Promise.all([
+    amarre(['plan', 'shop', '2.4.0'], good),
+    amarre(['plan', 'shop', '2.4.0', '--json'], good),
+    amarre(['plan', 'shop', '9'], good),
+  ])
+  t.equal(text.out, planPage)
+  t.same(JSON.parse(json.out), planned)
+  t.match(none, { exitCode: 2, err: /no release "9" of site "shop"/ })
+})
 
 t.test('what answers and is no gateway is told', async (t) => {
   const client = new AdminClient({ url: `${server.url}/livez?`, foundBy: '--admin', tokenFile: 'none' })

@@ -2,6 +2,7 @@
 import type {
   EventStatus,
   GatewayStatus,
+  PlanStatus,
   ReleaseStatus,
   SiteStatus,
 } from '../../gateway/controlplane/admin-protocol.js'
@@ -104,6 +105,7 @@ export class FakeView implements GatewayView {
     config: { problems: [], keptFiles: [] },
   }
   siteList: SiteStatus[] = []
+  plans: PlanStatus[] = []
   eventList: EventStatus[] = []
   figures: GatewayReading = {
     releases: [],
@@ -130,6 +132,10 @@ export class FakeView implements GatewayView {
 
   releases(site: string): readonly ReleaseStatus[] | null {
     return this.siteList.find((each) => each.site === site)?.releases ?? null
+  }
+
+  plan(site: string, version: string): PlanStatus | null {
+    return this.plans.find((each) => each.site === site && each.version === version) ?? null
   }
 
   events(limit: number, before = Infinity): readonly EventStatus[] {

@@ -7,6 +7,7 @@ import { RuleRefusal } from '../../gateway/controlplane/rule-refusal.js'
 import { latencyBoundsMs } from '../../gateway/domain/latency-buckets.js'
 import type { Words } from '../fixtures/config-place.js'
 import type { Owner } from '../fixtures/owner.js'
+import { batchOf } from '../ledger/batches.js'
 import { Machine, minute, promiseMs, type Run } from './harness.js'
 
 const order = { by: 'the test', force: false }
@@ -505,4 +506,110 @@ t.test('an order may be forced against a requirement, which is an event of its o
   run.plane.controller.orders.activate(run.site, run.release('2.0.0'), { ...order, force: true })
   t.same(run.states, ['1.0.0 draining', '2.0.0 active'])
   t.match(eventsOf(run, 'forced'), [/against "requires-unmet"/])
+})
+
+// -- plans --------------------------------------------------------------------------------------------------------------
+
+/** 1.0.0 drains, 2.0.0 is active, each with a session; 3.0.0 and others are staged; billing is there. */
+async function planned(t: Owner): Promise<Begun> {
+  const machine = new Machine(t, { hosts: ['shop.test'], retain: { previous: 1 } })
+  machine.neighbour('billing', '3.0.0', { requires: { shop: '<2.4' } })
+  machine.drop('1.0.0')
+  const run = await machine.boot()
+  machine.monotonic++
+  machine.drop('2.0.0', { rollbackTo: '1.0.0', notes: 'two' })
+  await run.follow()
+  machine.drop('2.2.0', { activate: 'manual', notes: 'two and a bit\n' })
+  machine.drop('2.4.0', {
+    activate,
+    notes: 'faster',
+    compatibleFrom: '2.0.0',
+    takeOver: 'onDocument',
+    rollbackTo: '2.0.0',
+    requires: { billing: '>=3.1' },
+  })
+  await run.follow()
+  const until = run.clock.now() + promiseMs
+  await run.pass(1000, {
+    touched: batchOf([
+      { high: 0, low: 1, release: run.release('1.0.0').index, bornAt: run.clock.now(), until },
+      { high: 0, low: 2, release: run.release('2.0.0').index, bornAt: run.clock.now(), until },
+      { high: 0, low: 3, release: run.release('2.0.0').index, bornAt: run.clock.now(), until },
+    ]),
+  })
+  return { machine, run }
+}
+
+t.test('a plan says what an activation would do, and does nothing', async (t) => {
+  const { run } = await planned(t)
+  const before = JSON.stringify(run.plane.register.save())
+  const plan = readerOf(run).plan('shop', '2.4.0')
+  t.match(plan, {
+    state: 'staged',
+    active: ['2.0.0'],
+    boarding: {
+      text: 'by itself, but waits: "2.4.0" needs "billing" at ">=3.1", active there is "3.0.0" (activate: in steps, 25% for 10m, 50% for 10m, then all)',
+    },
+    refusals: [{ rule: 'requires-unmet' }],
+    sessions: {
+      staying: 1,
+      moving: 2,
+      movable: 2,
+      of: [
+        { version: '2.0.0', active: 2, compatible: true, moves: 'onDocument' },
+        { version: '1.0.0', active: 1, compatible: false, moves: 'never' },
+      ],
+    },
+    previous: '2.0.0',
+    retention: { former: ['2.0.0', '1.0.0'], limit: 1, overflowing: ['1.0.0'], onOverflow: 'keep' },
+    requirements: [{ site: 'billing', range: '>=3.1', met: false }],
+    unmet: ['needs "billing" at ">=3.1", active there is "3.0.0"'],
+    breaks: ['"3.0.0" of "billing" needs "shop" at "<2.4"'],
+    goingBack: { rollbackTo: '2.0.0', barred: ['1.0.0'] },
+    road: {
+      direction: 'up',
+      notes: [
+        { version: '2.2.0', notes: 'two and a bit' },
+        { version: '2.4.0', notes: 'faster' },
+      ],
+    },
+  })
+  t.equal(JSON.stringify(run.plane.register.save()), before)
+  t.equal(readerOf(run).plan('shop', '9.9.9'), null)
+  t.equal(readerOf(run).plan('nosuch', '2.4.0'), null)
+})
+
+t.test('a plan of a version below the active one tells what is taken back', async (t) => {
+  const { run } = await planned(t)
+  const back = readerOf(run).plan('shop', '1.0.0')
+  t.match(back, {
+    state: 'draining',
+    boarding: { text: /^by an order of an operator/ },
+    refusals: [],
+    previous: '2.0.0',
+    retention: { former: ['2.0.0'], overflowing: [] },
+    road: { direction: 'down', notes: [{ version: '2.0.0', notes: 'two' }] },
+  })
+  t.match(readerOf(run).plan('shop', '2.2.0')?.boarding, {
+    text: /^by an order of an operator \(activate: manual\)$/,
+  })
+})
+
+t.test('a plan tells when a release would board: its instant, its window, a freeze', async (t) => {
+  const { machine, run } = await begun(t, { activate: 'manual' })
+  const at = new Date(run.clock.now() + 60 * minute).toISOString()
+  machine.drop('2.0.0', { activate: { at } })
+  await run.follow()
+  t.match(readerOf(run).plan('shop', '2.0.0')?.boarding, { at, text: /its instant has not come until/ })
+  machine.drop('2.0.0', { activate: 'auto' })
+  machine.site({ windows: [{ days: ['mon'], from: '03:00', to: '03:01', zone: 'UTC' }] })
+  await run.follow()
+  const waiting = readerOf(run).plan('shop', '2.0.0')
+  t.match(waiting?.boarding, { at: /T03:00:00.000Z$/, text: /by itself, but waits: no window is open until/ })
+  t.match(waiting?.refusals, [{ rule: 'closed-window' }])
+  run.plane.controller.orders.freeze(run.site, order)
+  t.match(readerOf(run).plan('shop', '2.0.0'), {
+    boarding: { text: /the site is frozen/ },
+    refusals: [{ rule: 'site-frozen' }],
+  })
 })

@@ -31,6 +31,7 @@ import {
   type RolloutRules,
   type StepPlan,
 } from '../../gateway/domain/rollout.js'
+import { roadBook } from '../../gateway/domain/road-book.js'
 import { buildRoutingTable, type SiteSpec } from '../../gateway/domain/routing-table.js'
 import type { HealthPolicy } from '../../gateway/domain/site-policy.js'
 import type { TargetHealth } from '../../gateway/domain/target-health.js'
@@ -465,3 +466,15 @@ t.test(
     t.same(unmet('gone'), ['needs "gone" at ">=3 <4", and there is no such site'])
   },
 )
+
+// -- the road book ------------------------------------------------------------------------------------------------------
+
+t.test('the notes between two versions come in the order in which they come true', async (t) => {
+  const notes = ['1', '2', '3', '4'].map((name) => ({ version: name, notes: `notes of ${name}` }))
+  const road = (from: string | null, to: string) => roadBook(notes, from, to).map((note) => note.version)
+  t.same(road('1', '3'), ['2', '3'], 'up: the target is the last')
+  t.same(road('4', '2'), ['4', '3'], 'down: what is taken back, the newest first')
+  t.same(road('2', '2'), [])
+  t.same(road(null, '2'), ['2'])
+  t.same(road('1', 'unknown'), [])
+})
