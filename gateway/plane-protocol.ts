@@ -1,6 +1,7 @@
 // The messages between the planes: what the main process and a worker say to each other. Types only. They cross a
 // process border by structured clone, so typed arrays and Infinity are welcome.
-import type { SessionId, TargetUrl } from './domain/ids.js'
+import type { ReleaseVersion, SessionId, TargetUrl } from './domain/ids.js'
+import type { MoveCause } from './domain/moves.js'
 import type { TableSpec } from './domain/routing-table.js'
 import type { SessionBatch } from './domain/session.js'
 
@@ -71,6 +72,14 @@ export interface EndedSession {
   readonly until: number
 }
 
+/** A session that was handed a token for another release. */
+export interface MovedSession {
+  readonly id: SessionId
+  readonly to: ReleaseVersion
+  /** Until when its former release gives it no token. */
+  readonly until: number
+}
+
 export type ToWorker =
   /** Comes with the bound socket of that listener. */
   | { readonly kind: 'socket'; readonly listener: ListenerSpec['name'] }
@@ -80,6 +89,8 @@ export type ToWorker =
   | { readonly kind: 'publish'; readonly publication: Publication }
   /** Sessions that ended by signal elsewhere: answers in flight must not revive them. */
   | { readonly kind: 'ended'; readonly sessions: readonly EndedSession[] }
+  /** Sessions that moved elsewhere: answers in flight of their former release must not take them back. */
+  | { readonly kind: 'moved'; readonly sessions: readonly MovedSession[] }
   /** Stop accepting, let exchanges finish for at most so long, then leave. */
   | { readonly kind: 'leave'; readonly withinMs: number }
 
@@ -102,6 +113,8 @@ export interface ReleaseFigures {
   readonly durationSumMs: number
   /** Pairs of error code and count. */
   readonly upstreamErrors: readonly (readonly [reason: string, count: number])[]
+  /** Sessions that moved here: triples of the version they left, cause and count. */
+  readonly takenOver: readonly (readonly [from: string, because: MoveCause, count: number])[]
 }
 
 /** One worker's view at one instant. */
@@ -136,6 +149,7 @@ export type FromWorker =
   | { readonly kind: 'acknowledged'; readonly generation: number }
   | { readonly kind: 'report'; readonly report: WorkerReport }
   | { readonly kind: 'ended'; readonly sessions: readonly EndedSession[] }
+  | { readonly kind: 'moved'; readonly sessions: readonly MovedSession[] }
   | {
       readonly kind: 'log'
       readonly level: 'info' | 'warn' | 'error'

@@ -12,6 +12,8 @@ import type { Downstream, Listener } from './dataplane/downstream.js'
 import type { DownstreamUpgrade, FrontCalls } from './dataplane/downstream-socket.js'
 import { beginExchange, beginUpgrade } from './dataplane/exchange.js'
 import { redirectedToHttps } from './dataplane/https-redirect.js'
+import { MovePace } from './dataplane/move-pace.js'
+import { MovedSessions } from './dataplane/moved-sessions.js'
 import { OpenExchanges } from './dataplane/open-exchanges.js'
 import { PassReader } from './dataplane/preview-pass.js'
 import { fieldMasks } from './dataplane/response-fields.js'
@@ -27,6 +29,7 @@ import type {
   EndedSession,
   FromWorker,
   ListenerSpec,
+  MovedSession,
   Publication,
   TlsMaterial,
   ToWorker,
@@ -66,6 +69,8 @@ const state: WorkerState = {
   pools,
   tombstones: new Tombstones(),
   assetOrigins: new AssetOrigins(),
+  moved: new MovedSessions(),
+  movePace: new MovePace(),
   open: new OpenExchanges(),
   clock,
   balancing: {
@@ -76,6 +81,7 @@ const state: WorkerState = {
     },
   },
   endSession,
+  tellMoved,
   logAccess: null,
   isLeaving: false,
 }
@@ -135,6 +141,9 @@ function follow(message: ToWorker, socket: object | null): void {
       return showCertificates(message.tls)
     case 'ended':
       return bury(message.sessions)
+    case 'moved':
+      for (const moved of message.sessions) state.moved.add(moved)
+      return
     case 'leave':
       return leave(message.withinMs)
     default:
@@ -226,6 +235,15 @@ function endSession(id: SessionId, tombstoneUntil: number): void {
   tell({ kind: 'ended', sessions: [{ id, until: tombstoneUntil }] })
 }
 
+const untold: MovedSession[] = []
+
+/** Moves of one turn are told together: many come at once where a new release takes over. */
+function tellMoved(moved: MovedSession): void {
+  untold.push(moved)
+  if (untold.length > 1) return
+  setImmediate(() => tell({ kind: 'moved', sessions: untold.splice(0) }))
+}
+
 function bury(ended: readonly EndedSession[]): void {
   for (const { id, until } of ended) state.tombstones.add(id, until)
 }
@@ -233,6 +251,7 @@ function bury(ended: readonly EndedSession[]): void {
 function report(): void {
   const now = clock.now()
   state.tombstones.sweep(now)
+  state.moved.sweep(now)
   state.open.refresh(now, clock.monotonic() - limits.exchangeTimeoutMs)
   tell({ kind: 'report', report: composeReport(state) })
   if (state.table !== null) forgetReleases(state.table)

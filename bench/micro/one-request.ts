@@ -5,6 +5,8 @@ import { AssetOrigins } from '../../gateway/dataplane/asset-origins.js'
 import { signToken, TokenReader, type KeyRing } from '../../gateway/dataplane/affinity-token.js'
 import { TrustedProxies } from '../../gateway/dataplane/client-identity.js'
 import type { Downstream, ResponseStart } from '../../gateway/dataplane/downstream.js'
+import { MovePace } from '../../gateway/dataplane/move-pace.js'
+import { MovedSessions } from '../../gateway/dataplane/moved-sessions.js'
 import { OpenExchanges } from '../../gateway/dataplane/open-exchanges.js'
 import { PassReader } from '../../gateway/dataplane/preview-pass.js'
 import type { RequestHead } from '../../gateway/dataplane/request-head.js'
@@ -240,10 +242,13 @@ export function stateWith(upstream: InstantUpstream): WorkerState {
     pools,
     tombstones: new Tombstones(),
     assetOrigins: new AssetOrigins(),
+    moved: new MovedSessions(),
+    movePace: new MovePace(),
     open: new OpenExchanges(),
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     balancing: { loadOf: () => 0, random: Math.random },
     endSession: () => {},
+    tellMoved: () => {},
     logAccess: null,
     isLeaving: false,
   }

@@ -1,7 +1,7 @@
 // First adoption: which release visitors from before the gateway board, and until when. Reads releases, changes nothing.
 import type { ReleaseIndex } from '../domain/ids.js'
 import { isLive, type Release } from '../domain/release.js'
-import type { AdoptionSpec } from '../domain/routing-table.js'
+import type { AdoptionSpec } from '../domain/adoption-spec.js'
 import { activeRelease, type Site } from './site-register.js'
 
 /** Until when the release is boarded by visitors from before the gateway; 0 where that is over, or never was. */

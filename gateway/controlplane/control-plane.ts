@@ -210,7 +210,7 @@ export class ControlPlane implements SupervisorEvents {
   onSessionsEnded(sessions: readonly EndedSession[]): void {
     const now = this.parts.clock.now()
     for (const { id, until } of sessions) this.parts.ledger.end(id, now, Math.max(0, until - now))
-    this.parts.supervisor.tellEnded(sessions)
+    this.parts.supervisor.tellAll({ kind: 'ended', sessions })
   }
 
   onAcknowledged(): void {
@@ -310,6 +310,9 @@ export class ControlPlane implements SupervisorEvents {
       isLeaving: (index) => this.controller.retirement.isLeaving(index),
       isServedEverywhere: (index) => this.publisher.isServedEverywhere(index),
       now: this.parts.clock.now(),
+      isDead: () => false,
+      isOverflowing: () => false,
+      workers: this.parts.supervisor.count,
     })
     this.publisher.publish(
       sites,
@@ -321,7 +324,7 @@ export class ControlPlane implements SupervisorEvents {
 
   #lifecycle(): SavedLifecycle {
     return {
-      version: 2,
+      version: 3,
       issuer: this.parts.recovery.issuer,
       register: this.register.save(),
       lastGood: this.config.lastGood,

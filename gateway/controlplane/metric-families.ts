@@ -53,6 +53,12 @@ const sessionFamilies: readonly MetricFamily[] = [
     ),
   },
   {
+    name: 'amarre_sessions_moved_total',
+    help: 'Sessions that changed their release, by cause; counted when the new token was handed out.',
+    type: 'counter',
+    samples: ({ releases }) => releases.flatMap(moveSamples),
+  },
+  {
     name: 'amarre_session_oldest_timestamp_seconds',
     help: 'Birth of the oldest active session; NaN without one.',
     type: 'gauge',
@@ -225,6 +231,12 @@ export const metricFamilies: readonly MetricFamily[] = [
   ...lifecycleFamilies,
   ...gatewayFamilies,
 ]
+
+function moveSamples({ site, version, traffic }: ReleaseReading): readonly Sample[] {
+  return [...traffic.takenOver].flatMap(([from, counts]) =>
+    Array.from(counts, ([reason, value]) => ({ labels: { site, from, to: version, reason }, value })),
+  )
+}
 
 function requestSamples(reading: GatewayReading): readonly Sample[] {
   const routed = perReleaseAnd('code', (release) => release.traffic.requests)(reading)

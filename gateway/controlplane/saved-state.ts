@@ -1,12 +1,12 @@
 // The saved form of the lifecycle: its own versioned types, apart from the values that the program works with. Two
 // documents: the lifecycle, saved when it changes, and the checkpoint, saved every second.
 import type { LifecycleStore } from '../domain/ports.js'
-import type { Release } from '../domain/release.js'
 import type { TimeSpan } from '../domain/session.js'
 import type { LastGoodFiles } from './config/desired-state.js'
 import type { SavedDoubts } from './doubts.js'
 import type { SavedPromises } from './evidence-book.js'
-import type { SavedRegister, SavedSite } from './site-register.js'
+import { upgradedLifecycle } from './saved-upgrades.js'
+import type { SavedRegister } from './site-register.js'
 
 /** Tokens from further ahead than the usual tolerance are accepted until then: the wall clock was set back. */
 export interface ExtraTolerance {
@@ -15,7 +15,7 @@ export interface ExtraTolerance {
 }
 
 export interface SavedLifecycle {
-  readonly version: 2
+  readonly version: typeof lifecycleVersion
   /** Names this state in tokens: 16 hexadecimal digits. */
   readonly issuer: string
   readonly register: SavedRegister
@@ -27,7 +27,7 @@ export interface SavedLifecycle {
  * that they have been added to, so that neither is ever read without the other.
  */
 export interface SavedCheckpoint {
-  readonly version: 1
+  readonly version: typeof checkpointVersion
   readonly asOf: number
   readonly isClean: boolean
   readonly promises: readonly SavedPromises[]
@@ -38,51 +38,32 @@ export interface SavedCheckpoint {
 
 export class SavedStateError extends Error {}
 
+const lifecycleVersion = 3
+const checkpointVersion = 1
+
 const lifecycleKey = 'lifecycle'
 const checkpointKey = 'checkpoint'
 
 /** Null when nothing was saved. Throws `SavedStateError` for what a newer version has written. */
 export function readLifecycle(store: LifecycleStore): SavedLifecycle | null {
-  const saved = readVersioned(store, lifecycleKey, [1, 2])
-  if (saved === null) return null
-  return saved.version === 1 ? fromVersion1(saved as SavedLifecycle1) : (saved as SavedLifecycle)
+  return read(store, lifecycleKey, lifecycleVersion) as SavedLifecycle | null
 }
 
 export function readCheckpoint(store: LifecycleStore): SavedCheckpoint | null {
-  return readVersioned(store, checkpointKey, [1]) as SavedCheckpoint | null
+  return read(store, checkpointKey, checkpointVersion) as SavedCheckpoint | null
 }
 
-/** Version 1 had no rollouts, and no release that was given up. */
-interface SavedLifecycle1 extends Omit<SavedLifecycle, 'version' | 'register'> {
-  readonly version: 1
-  readonly register: Omit<SavedRegister, 'sites'> & { readonly sites: readonly SavedSite1[] }
-}
-
-interface SavedSite1 extends Omit<SavedSite, 'rollout' | 'releases'> {
-  readonly releases: readonly Omit<Release, 'wasGivenUp'>[]
-}
-
-function fromVersion1(saved: SavedLifecycle1): SavedLifecycle {
-  const sites = saved.register.sites.map((site) => ({
-    ...site,
-    rollout: null,
-    releases: site.releases.map((release) => ({ ...release, wasGivenUp: false })),
-  }))
-  return { ...saved, version: 2, register: { ...saved.register, sites } }
-}
-
-function readVersioned(
-  store: LifecycleStore,
-  key: string,
-  known: readonly number[],
-): { readonly version: number } | null {
-  const saved = store.get(key) as { readonly version: number } | undefined | null
+/** The document in its present form, whichever version of the gateway has written it. */
+function read(store: LifecycleStore, key: string, present: number): object | null {
+  const saved = store.get(key) as { readonly version?: unknown } | undefined | null
   if (saved === undefined || saved === null) return null
-  if (known.includes(saved.version)) return saved
-  const newest = known.at(-1)
-  throw new SavedStateError(
-    `the saved ${key} has version ${String(saved.version)}, this gateway reads up to version ${newest}`,
-  )
+  const { version } = saved
+  if (typeof version !== 'number' || version < 1 || version > present) {
+    throw new SavedStateError(
+      `the saved ${key} has version ${String(version)}, this gateway reads versions up to ${present}`,
+    )
+  }
+  return key === lifecycleKey ? upgradedLifecycle(saved, version) : saved
 }
 
 export function saveLifecycle(store: LifecycleStore, saved: SavedLifecycle): Promise<void> {

@@ -148,12 +148,13 @@ export class SessionLedger {
 
   /**
    * Touched on another release than we know: it has moved, unless the report is older than the move, which its earlier
-   * promise tells. The release of an older report keeps a bound, and where both promises are equal the former one does.
+   * promise tells. The other release keeps a bound in any case: its token may still be in the visitor's hands, because
+   * an answer was lost, or a late one of the former release overtook the new one's.
    */
   #meetOnOther(segment: Segment, slot: number, row: Row): void {
     const known = segment.until[slot] as number
     if (row.until < known) return this.#rows.tally(row.release).bound(row.until)
-    if (row.until === known) this.#rows.tally(segment.release[slot] as number).bound(known)
+    this.#rows.tally(segment.release[slot] as number).bound(known)
     this.#rows.move(segment, slot, row)
   }
 

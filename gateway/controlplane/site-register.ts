@@ -6,7 +6,7 @@ import type { Registration } from '../domain/registration.js'
 import { shareIn, type Rollout } from '../domain/rollout.js'
 import { promiseSpanMs } from '../domain/session.js'
 import type { SitePolicy } from '../domain/site-policy.js'
-import { compareVersions } from '../domain/version-order.js'
+import { compareVersions, type VersionOrder } from '../domain/version-order.js'
 
 /** The longest promises under a policy that is no longer in force, and when it ceased to be. */
 export interface SupersededPromise {
@@ -33,6 +33,15 @@ export interface Site {
   overruled: ReleaseVersion | null
   /** Two releases share the births while it lasts, and both are active; else at most one is. */
   rollout: Rollout | null
+  /** Releases whose sessions ended with them, for as long as one of their tokens is honoured. */
+  ended: readonly EndedRelease[]
+}
+
+/** A release whose announced end has come. */
+export interface EndedRelease {
+  readonly version: ReleaseVersion
+  /** By then no token for it is honoured any more. */
+  readonly until: number
 }
 
 export interface SavedSite {
@@ -46,6 +55,7 @@ export interface SavedSite {
   readonly ordered: { readonly version: ReleaseVersion; readonly by: string } | null
   readonly overruled: ReleaseVersion | null
   readonly rollout: Rollout | null
+  readonly ended: readonly EndedRelease[]
 }
 
 export interface SavedRegister {
@@ -93,6 +103,7 @@ export class SiteRegister {
       ordered: null,
       overruled: null,
       rollout: null,
+      ended: [],
     }
     this.#sites.set(policy.site, site)
     return site
@@ -124,6 +135,8 @@ export class SiteRegister {
       activatedAt: null,
       wasGivenUp: false,
       formerTargets: [],
+      moveOrder: null,
+      ending: null,
       state: { name: 'registered', since: 0 },
     }
     site.releases.set(registration.version, release)
@@ -176,6 +189,13 @@ export function compareReleases(site: Site, a: Release, b: Release): number {
   return site.policy.order === 'registration'
     ? a.ordinal - b.ordinal
     : compareVersions(a.registration.version, b.registration.version)
+}
+
+/** By the site's order over versions; NaN where that is registration and one of them is not known. */
+export function versionOrder(site: Site): VersionOrder {
+  if (site.policy.order === 'version') return compareVersions
+  const ordinalOf = (version: ReleaseVersion): number => site.releases.get(version)?.ordinal ?? NaN
+  return (a, b) => (a === b ? 0 : ordinalOf(a) - ordinalOf(b))
 }
 
 /** The longest that a token handed out under the policy can be honoured, held ones included. */

@@ -1,7 +1,7 @@
 // The worker processes: started, told what to route by, listened to, replaced when they die, killed when they fall
 // silent. Knows nothing of releases: it carries publications down and hands reports up.
 import type { Clock, Log } from '../domain/ports.js'
-import type { EndedSession, FromWorker, Publication, TlsMaterial, ToWorker } from '../plane-protocol.js'
+import type { FromWorker, Publication, TlsMaterial, ToWorker } from '../plane-protocol.js'
 import { Awaited } from './awaited.js'
 import type { WorkerKey } from './traffic.js'
 import type { PublicListener, SupervisorEvents, WorkerHandle, WorkerObserver } from './worker-handle.js'
@@ -74,17 +74,17 @@ export class Supervisor {
     this.#listeners = this.#listeners.map((listener) =>
       listener.spec.tls === null ? listener : { ...listener, spec: { ...listener.spec, tls } },
     )
-    this.#tellAll({ kind: 'certificates', tls })
+    this.tellAll({ kind: 'certificates', tls })
   }
 
   publish(publication: Publication): void {
     this.#publication = publication
-    this.#tellAll({ kind: 'publish', publication })
+    this.tellAll({ kind: 'publish', publication })
   }
 
-  /** Sessions that ended elsewhere, for every worker's tombstones. */
-  tellEnded(sessions: readonly EndedSession[]): void {
-    this.#tellAll({ kind: 'ended', sessions })
+  /** How many workers there are to be. */
+  get count(): number {
+    return this.#options.count
   }
 
   /** The generation that every worker which may serve has acknowledged; null without any. */
@@ -222,6 +222,8 @@ export class Supervisor {
         return events.onReport(key, message.report)
       case 'ended':
         return events.onSessionsEnded(message.sessions)
+      case 'moved':
+        return this.tellAll({ kind: 'moved', sessions: message.sessions })
       case 'log':
         return log[message.level](message.message, { pid: worker.handle.pid, ...message.fields })
       default:
@@ -291,7 +293,8 @@ export class Supervisor {
     this.#restarts.add(timer)
   }
 
-  #tellAll(message: ToWorker): void {
+  /** Says something to every worker that lives now. */
+  tellAll(message: ToWorker): void {
     for (const worker of this.#workers.values()) worker.handle.send(message)
   }
 }

@@ -1,11 +1,13 @@
 // The routing table that the present state of all releases asks for.
 import type { ReleaseIndex, TargetUrl } from '../domain/ids.js'
+import type { Departure, Move } from '../domain/moves.js'
 import type { PagePin } from '../domain/page-pin.js'
 import { isLive, serves, type Release } from '../domain/release.js'
-import type { ReleaseSpec, SiteSpec } from '../domain/routing-table.js'
+import type { ReleaseSpec, SiteSpec, TargetSpec } from '../domain/routing-table.js'
 import type { PagePinPolicy, TransportSecurity } from '../domain/site-policy.js'
 import { isUsable, type TargetHealth } from '../domain/target-health.js'
 import { adoptionSpec } from './adoption.js'
+import { movesOf } from './site-moves.js'
 import { activeRelease, birthShare, compareReleases, type Site } from './site-register.js'
 
 export interface TableSources {
@@ -14,6 +16,11 @@ export interface TableSources {
   isLeaving(release: ReleaseIndex): boolean
   /** Every worker routes by a table in which the release serves. */
   isServedEverywhere(release: ReleaseIndex): boolean
+  isDead(release: ReleaseIndex): boolean
+  /** Beyond what its site retains. */
+  isOverflowing(site: Site, release: Release): boolean
+  /** Among how many workers a rate is divided. */
+  readonly workers: number
   /** Wall-clock ms. */
   readonly now: number
 }
@@ -22,7 +29,14 @@ export interface TableSources {
 export function composeSites(sites: readonly Site[], sources: TableSources): SiteSpec[] {
   // Of two sites with one host the first has it: a removed site, which still drains, gives way to its successor.
   const present = [...sites].sort((a, b) => Number(a.file === null) - Number(b.file === null))
-  return present.map((site) => ({
+  return present.map((site) => siteSpec(site, sources))
+}
+
+function siteSpec(site: Site, sources: TableSources): SiteSpec {
+  const isUsable = (release: Release): boolean =>
+    targetsOf(release, sources).some(({ isHealthy }) => isHealthy)
+  const { moves, gone } = movesOf(site, { ...sources, isUsable })
+  return {
     site: site.policy.site,
     hosts: site.policy.hosts,
     session: site.policy.session,
@@ -39,8 +53,24 @@ export function composeSites(sites: readonly Site[], sources: TableSources): Sit
     releases: [...site.releases.values()]
       .filter((release) => serves(release) && !sources.isLeaving(release.index))
       .sort((a, b) => compareReleases(site, b, a))
-      .map((release) => specOf(site, release, sources)),
-  }))
+      .map((release) => ({
+        ...specOf(site, release, sources),
+        ...departureOf(site, release, moves.get(release.index), sources),
+      })),
+    ...(gone === null ? {} : { gone }),
+  }
+}
+
+/** What lets sessions leave a release; nothing for nearly every one. */
+function departureOf(site: Site, release: Release, move: Move | undefined, sources: TableSources): Departure {
+  const isDead = sources.isDead(release.index)
+  const startsOver = isDead && site.policy.session.onReleaseGone === 'restart'
+  return {
+    ...(move === undefined ? {} : { move: { ...move, perSecond: move.perSecond / sources.workers } }),
+    ...(startsOver ? { startsOver } : {}),
+    ...(isDead ? { isDead } : {}),
+    ...(release.ending === null ? {} : { endsAt: release.ending.at }),
+  }
 }
 
 /** RFC 6797 section 6.1. A site that was kept from before there was such a policy has none. */
@@ -62,15 +92,19 @@ function specOf(site: Site, release: Release, sources: TableSources): ReleaseSpe
     version: release.registration.version,
     share: birthShare(site, release),
     isLive: isLive(release),
-    targets: [
-      ...release.registration.targets.map((url) => ({
-        url,
-        isHealthy: isUsableTarget(sources.healthOf(release.index, url)),
-      })),
-      // They served until now; they go when one of the new targets has proved itself.
-      ...release.formerTargets.map((url) => ({ url, isHealthy: true })),
-    ],
+    targets: targetsOf(release, sources),
   }
+}
+
+function targetsOf(release: Release, sources: TableSources): TargetSpec[] {
+  return [
+    ...release.registration.targets.map((url) => ({
+      url,
+      isHealthy: isUsableTarget(sources.healthOf(release.index, url)),
+    })),
+    // They served until now; they go when one of the new targets has proved itself.
+    ...release.formerTargets.map((url) => ({ url, isHealthy: true })),
+  ]
 }
 
 function isUsableTarget(health: TargetHealth | null): boolean {

@@ -15,6 +15,8 @@ export interface ReleaseTraffic {
   readonly durations: number[]
   durationSumMs: number
   readonly upstreamErrors: Map<string, number>
+  /** Sessions that moved here, by the version they left and the cause. */
+  readonly takenOver: Map<string, Map<string, number>>
 }
 
 /** What belongs to a site (or, as '', to none) and to no release. */
@@ -136,6 +138,7 @@ function noTraffic(): ReleaseTraffic {
     durations: new Array<number>(latencyBoundsMs.length + 1).fill(0),
     durationSumMs: 0,
     upstreamErrors: new Map(),
+    takenOver: new Map(),
   }
 }
 
@@ -151,6 +154,7 @@ function addCounters(sum: ReleaseTraffic, figures: ReleaseFigures): void {
   sum.durationSumMs += figures.durationSumMs
   for (const [status, count] of figures.requests) add(sum.requests, status, count)
   for (const [reason, count] of figures.upstreamErrors) add(sum.upstreamErrors, reason, count)
+  for (const [from, because, count] of figures.takenOver) add(inner(sum.takenOver, from), because, count)
   figures.durations.forEach((count, bucket) => (sum.durations[bucket] = (sum.durations[bucket] ?? 0) + count))
 }
 
@@ -160,6 +164,9 @@ function addTraffic(sum: ReleaseTraffic, other: ReleaseTraffic): void {
   sum.durationSumMs += other.durationSumMs
   for (const [status, count] of other.requests) add(sum.requests, status, count)
   for (const [reason, count] of other.upstreamErrors) add(sum.upstreamErrors, reason, count)
+  for (const [from, counts] of other.takenOver) {
+    for (const [because, count] of counts) add(inner(sum.takenOver, from), because, count)
+  }
   other.durations.forEach((count, bucket) => (sum.durations[bucket] = (sum.durations[bucket] ?? 0) + count))
 }
 

@@ -1,11 +1,19 @@
 // What this worker saw: for each release its counters and promises, sessions touched since the last report. Counting
 // is a few additions to plain numbers; everything else happens when a report is made. Knows nothing of the ledger.
 import type { ErrorCode } from '../domain/errors.js'
-import type { ReleaseIndex, SessionId, SiteName } from '../domain/ids.js'
+import type { ReleaseIndex, ReleaseVersion, SessionId, SiteName } from '../domain/ids.js'
 import { latencyBoundsMs, latencyBucket } from '../domain/latency-buckets.js'
+import type { MoveCause } from '../domain/moves.js'
 import { extendPromise, type SessionBatch, type TimeSpan } from '../domain/session.js'
 import type { TokenRejection } from './affinity-token.js'
 import type { LostPin } from './lost-pin.js'
+
+/** Sessions that came from one release for one cause. */
+export interface TakenOver {
+  readonly from: ReleaseVersion
+  readonly because: MoveCause
+  count: number
+}
 
 /** What an exchange tells of itself to whoever counts it. */
 export interface ExchangeAccount {
@@ -30,6 +38,7 @@ export class ReleaseActivity implements ExchangeAccount {
   readonly durations = new Array<number>(latencyBoundsMs.length + 1).fill(0)
   readonly requests = new Map<number, number>()
   readonly upstreamErrors = new Map<ErrorCode, number>()
+  readonly takenOver: TakenOver[] = []
 
   constructor(index: ReleaseIndex) {
     this.index = index
@@ -61,6 +70,13 @@ export class ReleaseActivity implements ExchangeAccount {
     this.durationSumMs += durationMs
     const bucket = latencyBucket(durationMs)
     this.durations[bucket] = (this.durations[bucket] ?? 0) + 1
+  }
+
+  /** A session came here from another release. */
+  tookOver(from: ReleaseVersion, because: MoveCause): void {
+    const known = this.takenOver.find((each) => each.from === from && each.because === because)
+    if (known === undefined) this.takenOver.push({ from, because, count: 1 })
+    else known.count++
   }
 
   failed(code: ErrorCode): void {

@@ -1,6 +1,7 @@
 // The session's part in one exchange: what is told to the ledger when the request comes, when a token is handed out,
 // while a long exchange lasts and when it ends. Knows nothing of sockets.
 import type { SessionDecision } from '../domain/affinity.js'
+import type { VerifiedToken } from './affinity-token.js'
 import { fieldKindOf } from '../domain/headers.js'
 import type { SessionId } from '../domain/ids.js'
 import type { ReleaseRoute, TargetRoute } from '../domain/routing-table.js'
@@ -15,6 +16,7 @@ import {
   handout,
   type Handout,
   type HandoutSession,
+  type MovingSession,
   type ResponseFacts,
 } from './session-handout.js'
 import { sessionSignal } from './session-signal.js'
@@ -58,6 +60,8 @@ export class ExchangeSession implements RouteSession {
   /** A birth whose token was handed out. */
   #isBorn = false
   #isAside = false
+  /** A move whose token was handed out. */
+  #hasMoved = false
 
   constructor(state: WorkerState, identity: RequestIdentity, decision: SessionDecision, now: number) {
     this.#state = state
@@ -78,6 +82,7 @@ export class ExchangeSession implements RouteSession {
       case 'birth':
         return session.id
       case 'own':
+      case 'moving':
         return session.verified.token.id
       case 'trailing':
         return session.token.id
@@ -93,7 +98,9 @@ export class ExchangeSession implements RouteSession {
 
   /** When the session was born whose token the visitor has; null when he has none. */
   get #bornAt(): number | null {
-    if (this.#session.kind === 'own') return this.#session.verified.token.bornAt
+    if (this.#session.kind === 'own' || this.#session.kind === 'moving') {
+      return this.#session.verified.token.bornAt
+    }
     return this.#isBorn ? this.#startedAt : null
   }
 
@@ -103,18 +110,25 @@ export class ExchangeSession implements RouteSession {
 
   /** A confirmed session came: the ledger hears of it once a unit. A page that names the release may go on doing so. */
   #reportArrival(now: number): void {
-    if (this.#session.kind === 'page') return this.#touch(this.#countedUntil(now))
-    if (this.#session.kind !== 'own') return
-    const { verified, revives } = this.#session
+    const session = this.#session
+    if (session.kind === 'page') this.#touch(this.#countedUntil(now))
+    else if (session.kind === 'own') this.#reportOn(this.#release, session.verified, session.revives, now)
+    // Until it has its new token it lives where the one in hand says.
+    else if (session.kind === 'moving' && session.from !== null) {
+      this.#reportOn(session.from, session.verified, false, now)
+    }
+  }
+
+  #reportOn(release: ReleaseRoute, verified: VerifiedToken, revives: boolean, now: number): void {
     if (now < verified.nextReportAt) return
     const { token } = verified
-    const policy = this.#release.site.session
+    const policy = release.site.session
     verified.nextReportAt = now + unitMs(policy)
     const until =
       token.held || revives
         ? countedUntil(policy, token.bornAt, now)
-        : honouredUntil(token, this.#release.site.spans)
-    this.#state.activity.touched(token.id, this.#release.index, token.bornAt, until)
+        : honouredUntil(token, release.site.spans)
+    this.#state.activity.touched(token.id, release.index, token.bornAt, until)
   }
 
   /** The answer comes from another release: it says nothing of this session, and does nothing to it. */
@@ -129,10 +143,11 @@ export class ExchangeSession implements RouteSession {
     if (this.#session.kind === 'unpinned' && response.signal === 'start') {
       this.#session = { kind: 'birth', id: newSessionId(), bornAt: this.#startedAt }
     }
+    const release = this.#current() ?? this.#release
     const given = handout({
       session: this.#session,
       identity: this.#identity,
-      release: this.#current() ?? this.#release,
+      release,
       target,
       response,
       isOver: this.#isOver(now),
@@ -141,11 +156,10 @@ export class ExchangeSession implements RouteSession {
       now,
     })
     if (given.ended !== null) {
-      const tombstoneMs = Math.min(grainMs(this.#release.site.session), longestTombstoneMs)
-      this.#state.endSession(given.ended, now + tombstoneMs)
+      this.#state.endSession(given.ended, now + tombstoneMs(this.#release.site.session))
     }
     if (given.issued !== null) this.#countIssued(given.issued.until, given.issued.held, now)
-    return given
+    return release.endsLine === '' ? given : announced(given, release.endsLine)
   }
 
   #facts(head: ResponseHead, now: number): ResponseFacts {
@@ -167,7 +181,12 @@ export class ExchangeSession implements RouteSession {
   /** By the table in force now and the tombstones: nothing may be handed out any more. */
   #isOver(now: number): boolean {
     if (this.#current() === null) return true
-    return this.id !== null && this.#state.tombstones.has(this.id, now)
+    if (this.id === null) return false
+    const { tombstones, moved } = this.#state
+    return (
+      tombstones.has(this.id, now) ||
+      (this.#session.kind === 'own' && moved.hasLeft(this.id, this.#release.version, now))
+    )
   }
 
   #countIssued(until: number, held: boolean, now: number): void {
@@ -178,8 +197,20 @@ export class ExchangeSession implements RouteSession {
       activity.births++
       activity.promised(held ? this.#countedUntil(now) : until)
     } else {
+      if (this.#session.kind === 'moving') this.#countMove(this.#session, now)
       this.#touch(held ? this.#countedUntil(now) : until)
     }
+  }
+
+  /** Once a session and move, however many of its pages are handed the new token at the same time. */
+  #countMove(session: MovingSession, now: number): void {
+    this.#hasMoved = true
+    const { token } = session.verified
+    const { version, index, site } = this.#release
+    const moved = { id: token.id, to: version, until: now + tombstoneMs(site.session) }
+    if (!this.#state.moved.add(moved)) return
+    this.#state.activity.of(index).tookOver(token.release, session.because)
+    this.#state.tellMoved(moved)
   }
 
   /** A long exchange is activity for as long as it is open: called again and again while it lasts. */
@@ -196,7 +227,7 @@ export class ExchangeSession implements RouteSession {
   }
 
   #touch(until: number): void {
-    if (this.#session.kind === 'own') {
+    if (this.#session.kind === 'own' || (this.#session.kind === 'moving' && this.#hasMoved)) {
       const { token } = this.#session.verified
       if (this.#state.tombstones.has(token.id, this.#state.clock.now())) return
       this.#state.activity.touched(token.id, this.#release.index, token.bornAt, until)
@@ -206,14 +237,21 @@ export class ExchangeSession implements RouteSession {
   }
 
   #countedUntil(now: number): number {
-    const bornAt = this.#session.kind === 'own' ? this.#session.verified.token.bornAt : this.#startedAt
-    return countedUntil(this.#release.site.session, bornAt, now)
+    return countedUntil(this.#release.site.session, this.#bornAt ?? this.#startedAt, now)
   }
 
   /** Half a grain, so that a refresh that comes late is still in time. */
   #refreshMs(): number {
     return grainMs(this.#release.site.session) / 2
   }
+}
+
+function tombstoneMs(policy: SessionPolicy): number {
+  return Math.min(grainMs(policy), longestTombstoneMs)
+}
+
+function announced(given: Handout, endsLine: string): Handout {
+  return { ...given, lines: given.lines === '' ? endsLine : `${given.lines}\r\n${endsLine}` }
 }
 
 /** Never longer than a tombstone, so that a session which outlives its end is heard of after it. */
@@ -226,6 +264,14 @@ function sessionOf(decision: SessionDecision, identity: RequestIdentity, now: nu
     case 'stay':
       if (identity.verified === null) return { kind: 'none' }
       return { kind: 'own', verified: identity.verified, revives: decision.revives }
+    case 'move':
+      if (identity.verified === null) return { kind: 'none' }
+      return {
+        kind: 'moving',
+        verified: identity.verified,
+        from: decision.from,
+        because: decision.because,
+      }
     case 'trail':
       return { kind: 'trailing', token: decision.token }
     case 'board':

@@ -1,7 +1,7 @@
 // From a request's head to where it goes: read, identify, decide, choose a target. Every guard has one reason; what
 // passes them all is ready to be sent.
 import { decide, type Decision, type SessionDecision } from '../domain/affinity.js'
-import { freeTarget, previewTarget, sessionTarget } from '../domain/balancing.js'
+import { freeTarget, newHomeTarget, previewTarget, sessionTarget } from '../domain/balancing.js'
 import type { ErrorCode } from '../domain/errors.js'
 import type { ReleaseRoute, SiteRoute, TargetRoute } from '../domain/routing-table.js'
 import { assetSearchFor, type AssetSearch } from './asset-search.js'
@@ -66,7 +66,7 @@ export function routeRequest(state: WorkerState, request: RoutedRequest): Routin
   const atDoor = hasQuery ? answerAtDoor(state, { head: request.head, site, identity, now }) : null
   if (atDoor?.kind === 'refused') return refused(atDoor.error, site, identity)
   if (atDoor !== null) return { ...atDoor, site }
-  const decision = decide(identity, site, now)
+  const decision = inTurn(state, decide(identity, site, now))
   if (decision.kind === 'refuse') return refused(decision.error, site, identity)
   const target = targetOf(state, decision)
   if (target === null) return refused('target_gone', site, identity)
@@ -131,9 +131,18 @@ function isOwn(decision: Going): decision is Extract<Going, { readonly kind: 'st
   return decision.kind === 'stay' || decision.kind === 'trail'
 }
 
+/** A move whose release has had its share of moves for this moment waits for a later document. */
+function inTurn(state: WorkerState, decision: Decision): Decision {
+  if (decision.kind !== 'move' || decision.from === null) return decision
+  const { from, token } = decision
+  if (state.movePace.admits(from, state.clock.monotonic())) return decision
+  return { kind: 'stay', release: from, token, revives: false }
+}
+
 /** The target of what was decided; null: the session may not leave its own, and that one is no longer registered. */
 export function targetOf({ balancing }: WorkerState, decision: Going): TargetRoute | null {
   if (decision.kind === 'preview') return previewTarget(decision.release, decision.pass, balancing)
+  if (decision.kind === 'move') return newHomeTarget(decision.release, decision.token, balancing)
   return isOwn(decision)
     ? sessionTarget(decision.release, decision.token, balancing)
     : freeTarget(decision.release, balancing)

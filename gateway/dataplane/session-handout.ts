@@ -1,12 +1,22 @@
 // What a response does to the visitor's token: hand one out, renew it, take it away, or leave it. Decided at the
 // response head on the table in force then, so that a session which ended meanwhile is not revived by its last answer.
 import type { SessionId } from '../domain/ids.js'
+import type { MoveCause } from '../domain/moves.js'
 import type { ReleaseRoute, TargetRoute } from '../domain/routing-table.js'
 import { heldUntil, isDueForReissue, isPastHalfIdle, promiseUntil, type Token } from '../domain/session.js'
 import { tokenDelivery, type Delivery } from '../domain/token-delivery.js'
 import { signToken, type KeyRing, type VerifiedToken } from './affinity-token.js'
 import type { RequestIdentity } from './request-identity.js'
 import { clearCookieLines, setCookieLine } from './token-cookie.js'
+
+/** A session that changes its release with this answer. */
+export interface MovingSession {
+  readonly kind: 'moving'
+  readonly verified: VerifiedToken
+  /** Its former release; null where that no longer serves. */
+  readonly from: ReleaseRoute | null
+  readonly because: MoveCause
+}
 
 /** The session of one exchange, as decided. */
 export type HandoutSession =
@@ -17,6 +27,7 @@ export type HandoutSession =
   | { readonly kind: 'page'; readonly token: Token | null }
   | { readonly kind: 'birth'; readonly id: SessionId; readonly bornAt: number }
   | { readonly kind: 'own'; readonly verified: VerifiedToken; readonly revives: boolean }
+  | MovingSession
   /** Ended a moment ago; nothing is handed out. */
   | { readonly kind: 'trailing'; readonly token: Token }
 
@@ -86,6 +97,9 @@ function mayHandOut(input: HandoutInput): boolean {
       return !isForeignPostInClear(input.identity)
     case 'own':
       return true
+    case 'moving':
+      // Where the new release fails its visitor keeps the old one.
+      return input.response.status < 500
     case 'none':
     case 'unpinned':
     case 'page':
@@ -120,9 +134,10 @@ function nextToken(input: HandoutInput): Omit<Token, 'keyId'> | null {
   const { session, release, now, response } = input
   const policy = release.site.session
   if (session.kind === 'birth') return compose(input, session.id, session.bornAt, response.isHeld)
-  if (session.kind !== 'own') return null
+  if (session.kind !== 'own' && session.kind !== 'moving') return null
   const { token } = session.verified
   const held = token.held || response.isHeld
+  if (session.kind === 'moving') return compose(input, token.id, token.bornAt, held)
   const isOutdated =
     session.revives ||
     held !== token.held ||
@@ -171,6 +186,8 @@ function deliver(token: Omit<Token, 'keyId'>, input: HandoutInput): Handout {
 /** Its token cannot wait for a response that is for this visitor alone: time runs out, or this is what begins it. */
 function isUrgent({ session, release, response, now }: HandoutInput): boolean {
   if (session.kind === 'birth') return response.signal === 'start'
+  // A page of the new release must not be followed by parts of the old one.
+  if (session.kind === 'moving') return true
   return session.kind === 'own' && isPastHalfIdle(session.verified.token, release.site.session, now)
 }
 

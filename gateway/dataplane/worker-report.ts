@@ -33,5 +33,6 @@ function figuresOf(release: ReleaseActivity): WorkerReport['releases'][number] {
     durations: release.durations,
     durationSumMs: release.durationSumMs,
     upstreamErrors: [...release.upstreamErrors],
+    takenOver: release.takenOver.map(({ from, because, count }) => [from, because, count] as const),
   }
 }

@@ -6,10 +6,13 @@ import { errorKinds, type ErrorCode } from '../domain/errors.js'
 import type { SessionId } from '../domain/ids.js'
 import type { Clock } from '../domain/ports.js'
 import type { RoutingTable } from '../domain/routing-table.js'
+import type { MovedSession } from '../plane-protocol.js'
 import type { Activity } from './activity.js'
 import type { TokenReader } from './affinity-token.js'
 import type { TrustedProxies } from './client-identity.js'
 import type { AssetOrigins } from './asset-origins.js'
+import type { MovePace } from './move-pace.js'
+import type { MovedSessions } from './moved-sessions.js'
 import type { OpenExchanges } from './open-exchanges.js'
 import type { PassReader } from './preview-pass.js'
 import type { TargetPools } from './target-pools.js'
@@ -48,11 +51,15 @@ export interface WorkerState {
   readonly pools: TargetPools
   readonly tombstones: Tombstones
   readonly assetOrigins: AssetOrigins
+  readonly moved: MovedSessions
+  readonly movePace: MovePace
   readonly open: OpenExchanges
   readonly clock: Clock
   readonly balancing: BalancingInput
   /** A session ended by signal: its tombstone until then, and the word to everybody else. */
   readonly endSession: (id: SessionId, tombstoneUntil: number) => void
+  /** A session was handed a token for another release: the word to everybody else. */
+  readonly tellMoved: (moved: MovedSession) => void
   /** Null: no access log. */
   logAccess: ((record: AccessRecord) => void) | null
   /** Answers carry `Connection: close`: the worker is leaving. */

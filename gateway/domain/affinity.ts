@@ -2,9 +2,17 @@
 // here: the token and the table are enough, so any worker and any replica routes the same.
 import type { ErrorCode } from './errors.js'
 import { fnv1a32 } from './fnv.js'
+import type { MoveCause } from './moves.js'
 import { pageVersion } from './page-pin.js'
 import type { PreviewPass } from './preview-pass.js'
-import { isNavigation, isPagePart, isSafeMethod, isSubResource, type RequestFacts } from './request-facts.js'
+import {
+  isMoment,
+  isNavigation,
+  isPagePart,
+  isSafeMethod,
+  isSubResource,
+  type RequestFacts,
+} from './request-facts.js'
 import { restartAskedBy } from './restart-link.js'
 import type { ReleaseRoute, SiteRoute } from './routing-table.js'
 import { isHonoured, type Token } from './session.js'
@@ -26,6 +34,14 @@ export type Decision =
     }
   /** Rule 4: an answer in flight of a session that ended: its own release, and nothing is handed out. */
   | { readonly kind: 'trail'; readonly release: ReleaseRoute; readonly token: Token }
+  /** Rule 4: the session changes its release. `from`: its former one; null where that no longer serves. */
+  | {
+      readonly kind: 'move'
+      readonly release: ReleaseRoute
+      readonly from: ReleaseRoute | null
+      readonly token: Token
+      readonly because: MoveCause
+    }
   /** Rules 4, 5 and 7: a session is born on this release. */
   | { readonly kind: 'board'; readonly release: ReleaseRoute; readonly because: BirthCause }
   /** Rules 5 and 6: a release, without a session. */
@@ -100,30 +116,63 @@ function namedByPage(facts: RequestFacts, site: SiteRoute): Decision | null {
   return release?.isLive === true ? { kind: 'page', release } : null
 }
 
-/** Rule 3: a token that is still honoured and names a release that serves. */
+/** Rule 3: a token that is still honoured and names a release that serves; unless something lets it leave. */
 function own(facts: RequestFacts, site: SiteRoute, now: number): Decision | null {
   const { token } = facts
   if (token === null || facts.hasEnded || !isHonoured(token, site.spans, now)) return null
   const release = site.release(token.release)
-  return release === null ? null : { kind: 'stay', release, token, revives: false }
+  if (release === null) return null
+  if (release.mayLose && departing(facts, token, release) !== null) return null
+  return { kind: 'stay', release, token, revives: false }
 }
 
-/** Rule 4: a token of ours that is no longer honoured, or whose release no longer serves. */
+/** Rule 4: a token of ours that is no longer honoured, or whose release is gone, dead, recalled or superseded. */
 function former(facts: RequestFacts, site: SiteRoute, now: number): Decision | null {
   const { token } = facts
   if (token === null) return null
   const release = site.release(token.release)
+  const isLive = !facts.hasEnded && isHonoured(token, site.spans, now)
+  if (release !== null && isLive) return departing(facts, token, release)
   if (isNavigation(facts)) return atNavigation(facts, token, site, now)
   if (release === null) return { kind: 'refuse', error: 'release_gone' }
   return facts.hasEnded ? { kind: 'trail', release, token } : { kind: 'stay', release, token, revives: true }
 }
 
+/** A live session leaves its release at the moment that is due; null: it stays. */
+function departing(facts: RequestFacts, token: Token, from: ReleaseRoute): Decision | null {
+  const { move, site } = from
+  if (move !== null) {
+    if (!isMoment(facts, move.at)) return null
+    return { kind: 'move', release: move.to, from, token, because: move.because }
+  }
+  if (!from.startsOver || !isNavigation(facts)) return null
+  const started = birth(facts, site, 'restart')
+  // Where nothing else takes births the dead release is tried all the same.
+  return started.kind !== 'refuse' && started.release !== from ? started : null
+}
+
 function atNavigation(facts: RequestFacts, token: Token, site: SiteRoute, now: number): Decision {
   // A held token is honoured only while its release serves; here that is no longer so, or its time is over.
   const isOver = facts.hasEnded || token.held || !isHonoured(token, site.spans, now)
-  if (isOver) return birth(facts, site, 'expired')
-  if (site.session.onReleaseGone === 'restart') return birth(facts, site, 'restart')
-  return { kind: 'refuse', error: 'release_gone' }
+  if (isOver || site.gone.hasEnded(token.release)) return birth(facts, site, 'expired')
+  switch (site.session.onReleaseGone) {
+    case 'restart':
+      return birth(facts, site, 'restart')
+    case 'move':
+      return inherited(token, site)
+    case 'refuse':
+      return { kind: 'refuse', error: 'release_gone' }
+    default:
+      return site.session.onReleaseGone satisfies never
+  }
+}
+
+/** Rule 4: the release is gone, and a compatible one takes the session; where none is, its visitor is told. */
+function inherited(token: Token, site: SiteRoute): Decision {
+  const heir = site.gone.heirOf(token.release)
+  const release = heir === null ? null : site.release(heir)
+  if (release === null) return { kind: 'refuse', error: 'release_gone' }
+  return { kind: 'move', release, from: null, token, because: 'gone' }
 }
 
 /**

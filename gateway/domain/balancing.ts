@@ -18,6 +18,17 @@ export function freeTarget(release: ReleaseRoute, input: BalancingInput): Target
   return lessBusyOfTwo(release.usableTargets, input)
 }
 
+/** For a session that moves: where its parallel requests agree, with `affinity: target`. */
+export function newHomeTarget(
+  release: ReleaseRoute,
+  token: Token,
+  input: BalancingInput,
+): TargetRoute | null {
+  return release.site.session.affinity === 'target'
+    ? settledTarget(release, token)
+    : freeTarget(release, input)
+}
+
 /** For another attempt; null when the release has no other target that may be used. */
 export function anotherTarget(
   release: ReleaseRoute,

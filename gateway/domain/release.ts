@@ -1,6 +1,7 @@
 // A release and its life. A state carries its own data; `transition` is the only way from one to the next, pure, with
 // time as an argument, and gives back the same object when the event changes nothing.
 import type { ReleaseIndex, TargetUrl } from './ids.js'
+import type { MoveOrder } from './moves.js'
 import type { Registration } from './registration.js'
 
 /**
@@ -19,13 +20,32 @@ export type ReleaseState =
   | { readonly name: 'staged'; readonly since: number }
   /** Accepts births. */
   | { readonly name: 'active'; readonly since: number }
-  /** Serves its sessions, accepts no births. */
-  | { readonly name: 'draining'; readonly since: number; readonly because: DrainCause }
+  /** Serves its sessions, accepts no births since `begunAt`. */
+  | {
+      readonly name: 'draining'
+      readonly since: number
+      readonly begunAt: number
+      readonly because: DrainCause
+    }
   /** Provably empty. */
-  | { readonly name: 'retirable'; readonly since: number; readonly because: DrainCause }
+  | {
+      readonly name: 'retirable'
+      readonly since: number
+      readonly begunAt: number
+      readonly because: DrainCause
+    }
   /** No longer routed to. */
   | { readonly name: 'retired'; readonly since: number }
   | { readonly name: 'rejected'; readonly since: number; readonly why: string }
+
+/** The announced end of a release whose sessions have not ended by themselves. */
+export interface Ending {
+  readonly at: number
+  readonly announcedAt: number
+  /** The site's retention, or an operator. */
+  readonly because: 'overflow' | 'operator'
+  readonly by: string
+}
 
 export interface Release {
   readonly index: ReleaseIndex
@@ -46,6 +66,10 @@ export interface Release {
   readonly wasGivenUp: boolean
   /** Targets of the registration before, while none of the present ones has proved itself yet. */
   readonly formerTargets: readonly TargetUrl[]
+  /** Everybody on it is to move; null: nobody is told to. */
+  readonly moveOrder: MoveOrder | null
+  /** Null: it goes on until nobody is left. */
+  readonly ending: Ending | null
   readonly state: ReleaseState
 }
 
@@ -58,6 +82,12 @@ export type ReleaseEvent =
   /** Somebody came back. */
   | { readonly type: 'returned' }
   | { readonly type: 'retire' }
+  /** Everybody is to move, or an order to that ceases. */
+  | { readonly type: 'order-move'; readonly order: MoveOrder | null }
+  /** Its end is announced, or called off. */
+  | { readonly type: 'announce-end'; readonly ending: Ending | null }
+  /** The announced end has come: whoever was left on it has ended with it. */
+  | { readonly type: 'end' }
   | { readonly type: 'reject'; readonly why: string }
   /** The file is gone. */
   | { readonly type: 'withdraw' }
@@ -101,21 +131,33 @@ export function transition(release: Release, event: ReleaseEvent, now: number): 
       return isAnyOf(release, 'checking') ? to(release, { name: 'staged', since: now }) : release
     case 'activate':
       if (!isAnyOf(release, 'staged', 'draining', 'retirable')) return release
-      return { ...to(release, { name: 'active', since: now }), activatedAt: now, wasGivenUp: false }
+      return {
+        ...relieved(to(release, { name: 'active', since: now })),
+        activatedAt: now,
+        wasGivenUp: false,
+      }
     case 'drain':
       if (!isAnyOf(release, 'active', 'staged')) return release
       return {
-        ...to(release, { name: 'draining', since: now, because: event.because }),
+        ...to(release, { name: 'draining', since: now, begunAt: now, because: event.because }),
         wasGivenUp: event.because === 'aborted' || event.because === 'unhealthy',
       }
     case 'emptied':
       if (release.state.name !== 'draining') return release
-      return to(release, { name: 'retirable', since: now, because: release.state.because })
+      return to(release, { ...release.state, name: 'retirable', since: now })
     case 'returned':
       if (release.state.name !== 'retirable') return release
-      return to(release, { name: 'draining', since: now, because: release.state.because })
+      return to(release, { ...release.state, name: 'draining', since: now })
     case 'retire':
-      return isAnyOf(release, 'retirable') ? to(release, { name: 'retired', since: now }) : release
+      return isAnyOf(release, 'retirable') ? relieved(to(release, { name: 'retired', since: now })) : release
+    case 'end':
+      return isOnItsWayOut(release) ? relieved(to(release, { name: 'retired', since: now })) : release
+    case 'order-move':
+      if (release.moveOrder === event.order) return release
+      return { ...release, generation: release.generation + 1, moveOrder: event.order }
+    case 'announce-end':
+      if (release.ending === event.ending) return release
+      return { ...release, generation: release.generation + 1, ending: event.ending }
     case 'reject':
       if (!isAnyOf(release, 'registered', 'checking', 'staged')) return release
       return to(release, { name: 'rejected', since: now, why: event.why })
@@ -139,13 +181,18 @@ function to(release: Release, state: ReleaseState): Release {
   return { ...release, generation: release.generation + 1, state }
 }
 
+/** Nobody is told to leave it any more. */
+function relieved(release: Release): Release {
+  return { ...release, moveOrder: null, ending: null }
+}
+
 /** What serves drains until its last session has gone; what does not is only marked. */
 function withdraw(release: Release, now: number): Release {
   if (release.withdrawn) return release
   const wasActive = release.state.name === 'active'
   const marked = { ...release, generation: release.generation + 1, withdrawn: true, wasActive }
   if (!serves(release) || isOnItsWayOut(release)) return marked
-  return { ...marked, state: { name: 'draining', since: now, because: 'withdrawn' } }
+  return { ...marked, state: { name: 'draining', since: now, begunAt: now, because: 'withdrawn' } }
 }
 
 function register(release: Release, registration: Registration, now: number): Release {

@@ -1,4 +1,5 @@
 // What the decision asks of a request, and what kind of request it is: a document navigation, a sub-resource, safe.
+import type { MoveMoment } from './moves.js'
 import type { PreviewPass } from './preview-pass.js'
 import type { Token } from './session.js'
 
@@ -76,6 +77,11 @@ export function isPagePart(facts: RequestFacts): boolean {
 /** A page that is already there opens a socket, whatever else the request accepts. */
 function asksForUpgrade(facts: RequestFacts): boolean {
   return facts.header('upgrade').toLowerCase() === 'websocket'
+}
+
+/** Whether a session may move at this request, where the move asks for that moment. */
+export function isMoment(facts: RequestFacts, at: MoveMoment): boolean {
+  return at === 'safe' ? isSafeMethod(facts.method) : isNavigation(facts)
 }
 
 /** A script, style sheet, image, font or the like, by `Sec-Fetch-Dest`. */

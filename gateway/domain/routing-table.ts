@@ -1,10 +1,15 @@
 // The immutable table by which a worker routes: what the control plane publishes (plain values that cross a process
 // border) and the form in which a request looks things up. Everything a request needs is computed here, once.
+import type { AdoptionSpec } from './adoption-spec.js'
 import { fnv1a32 } from './fnv.js'
+import { GoneReleases, type GoneSpec } from './gone-releases.js'
+import { HostNames } from './host-names.js'
 import type { ReleaseIndex, ReleaseVersion, SiteName, TargetUrl } from './ids.js'
+import { announcement, type Departure, type Move, type MoveCause, type MoveMoment } from './moves.js'
 import type { PagePin } from './page-pin.js'
 import { PathSet } from './path-pattern.js'
 import type { TimeSpan } from './session.js'
+import { pickByShare } from './shares.js'
 import type { PathPattern, SessionPolicy } from './site-policy.js'
 
 export interface TargetSpec {
@@ -14,7 +19,7 @@ export interface TargetSpec {
 }
 
 /** A release that serves. One that does not is not in the table. */
-export interface ReleaseSpec {
+export interface ReleaseSpec extends Departure {
   readonly index: ReleaseIndex
   readonly version: ReleaseVersion
   /** Share of births, 0 to 1; 0 accepts none. */
@@ -22,14 +27,6 @@ export interface ReleaseSpec {
   /** It is or was active: pages of it may be open. */
   readonly isLive: boolean
   readonly targets: readonly TargetSpec[]
-}
-
-/** First adoption, while it lasts: who has the cookie and no token of ours boards the release. */
-export interface AdoptionSpec {
-  readonly cookie: string
-  /** Null while it does not serve, or not by every worker. */
-  readonly release: ReleaseIndex | null
-  readonly until: number
 }
 
 export interface SiteSpec {
@@ -50,6 +47,7 @@ export interface SiteSpec {
    */
   readonly rolloutId: string
   readonly releases: readonly ReleaseSpec[]
+  readonly gone?: GoneSpec
 }
 
 /** What the control plane publishes. */
@@ -70,6 +68,15 @@ export interface TargetRoute extends TargetSpec {
   readonly tag: number
 }
 
+/** Where the sessions of a release move. */
+export interface MoveRoute {
+  readonly to: ReleaseRoute
+  readonly because: MoveCause
+  readonly at: MoveMoment
+  /** How many sessions a second one worker may move; Infinity: as they come. */
+  readonly perSecond: number
+}
+
 export interface ReleaseRoute {
   readonly site: SiteRoute
   readonly index: ReleaseIndex
@@ -80,6 +87,14 @@ export interface ReleaseRoute {
   /** The healthy targets; all of them where none is healthy. */
   readonly usableTargets: readonly TargetRoute[]
   readonly isHealthy: boolean
+  /** Whether anything lets its sessions leave it: false for nearly every release at nearly every time. */
+  readonly mayLose: boolean
+  readonly move: MoveRoute | null
+  /** Its sessions are born anew at their next document. */
+  readonly startsOver: boolean
+  readonly isDead: boolean
+  /** The field line that announces its end; empty without one. */
+  readonly endsLine: string
   targetByTag(tag: number): TargetRoute | null
 }
 
@@ -111,6 +126,7 @@ export interface SiteRoute {
   release(version: ReleaseVersion): ReleaseRoute | null
   /** The release for a birth, by a hash from 0 to 2^32 - 1; null when none accepts births. */
   accepting(hash: number): ReleaseRoute | null
+  readonly gone: GoneReleases
   /** Whether the hash decides anything: more than one release accepts births. */
   readonly isSplit: boolean
 }
@@ -146,11 +162,8 @@ class BuiltTable implements RoutingTable {
   readonly futureToleranceMs: number
   readonly spans: readonly TimeSpan[]
   readonly sites: readonly SiteRoute[]
-  readonly #exact = new Map<string, SiteRoute>()
+  readonly #byHost = new HostNames<SiteRoute>()
   readonly #byName: ReadonlyMap<SiteName, SiteRoute>
-  /** Suffixes of `*.example.com` as `.example.com`, longest first. */
-  readonly #suffixes: { readonly suffix: string; readonly site: SiteRoute }[] = []
-  #anyHost: SiteRoute | null = null
 
   constructor(spec: TableSpec, sites: readonly BuiltSite[]) {
     this.generation = spec.generation
@@ -159,21 +172,11 @@ class BuiltTable implements RoutingTable {
     this.spans = spec.spans
     this.sites = sites
     this.#byName = new Map(sites.map((site) => [site.name, site]))
-    sites.forEach((site) => site.hosts.forEach((host) => this.#addHost(host, site)))
-    this.#suffixes.sort((a, b) => b.suffix.length - a.suffix.length)
-  }
-
-  #addHost(host: string, site: SiteRoute): void {
-    if (host === '*') this.#anyHost ??= site
-    else if (host.startsWith('*.')) this.#suffixes.push({ suffix: host.slice(1), site })
-    else if (!this.#exact.has(host)) this.#exact.set(host, site)
+    sites.forEach((site) => site.hosts.forEach((host) => this.#byHost.add(host, site)))
   }
 
   siteOf(host: string): SiteRoute | null {
-    const exact = this.#exact.get(host)
-    if (exact !== undefined) return exact
-    const bySuffix = this.#suffixes.find((entry) => host.endsWith(entry.suffix) && host !== entry.suffix)
-    return bySuffix?.site ?? this.#anyHost
+    return this.#byHost.find(host)
   }
 
   siteNamed(name: SiteName): SiteRoute | null {
@@ -196,6 +199,7 @@ class BuiltSite implements SiteRoute {
   readonly spans: readonly TimeSpan[]
   readonly releases: readonly ReleaseRoute[]
   readonly isSplit: boolean
+  readonly gone: GoneReleases
   readonly #byVersion: ReadonlyMap<ReleaseVersion, ReleaseRoute>
   readonly #accepting: readonly ReleaseRoute[]
 
@@ -211,8 +215,11 @@ class BuiltSite implements SiteRoute {
     this.applicationCookie = applicationCookie(spec.session)
     this.rolloutId = spec.rolloutId
     this.spans = spans
-    this.releases = spec.releases.map((release) => new BuiltRelease(this, release))
-    this.#byVersion = new Map(this.releases.map((release) => [release.version, release]))
+    const releases = spec.releases.map((release) => new BuiltRelease(this, release))
+    this.releases = releases
+    this.#byVersion = new Map(releases.map((release) => [release.version, release]))
+    spec.releases.forEach(({ move }, i) => releases[i]?.linkMove(move ?? null))
+    this.gone = new GoneReleases(spec.gone)
     this.adoption = adoptionRoute(spec.adoption, this.releases)
     this.#accepting = this.releases.filter((release) => release.share > 0)
     this.isSplit = this.#accepting.length > 1
@@ -241,17 +248,6 @@ function applicationCookie({ startsOn, legacy }: SessionPolicy): string | null {
   return startsOn.on === 'cookie' ? startsOn.name : (legacy?.cookie ?? null)
 }
 
-/** `point` from 0 (inclusive) to 1 (exclusive) on the shares laid end to end, in the order of the table. */
-function pickByShare(releases: readonly ReleaseRoute[], point: number): ReleaseRoute | null {
-  const total = releases.reduce((sum, release) => sum + release.share, 0)
-  let passed = 0
-  for (const release of releases) {
-    passed += release.share
-    if (point * total < passed) return release
-  }
-  return releases.at(-1) ?? null
-}
-
 class BuiltRelease implements ReleaseRoute {
   readonly site: SiteRoute
   readonly index: ReleaseIndex
@@ -261,6 +257,11 @@ class BuiltRelease implements ReleaseRoute {
   readonly targets: readonly TargetRoute[]
   readonly usableTargets: readonly TargetRoute[]
   readonly isHealthy: boolean
+  mayLose: boolean
+  move: MoveRoute | null = null
+  readonly startsOver: boolean
+  readonly isDead: boolean
+  readonly endsLine: string
   readonly #byTag: ReadonlyMap<number, TargetRoute>
 
   constructor(site: SiteRoute, spec: ReleaseSpec) {
@@ -278,6 +279,18 @@ class BuiltRelease implements ReleaseRoute {
     this.isHealthy = healthy.length > 0
     this.usableTargets = this.isHealthy ? healthy : this.targets
     this.#byTag = new Map(this.targets.map((target) => [target.tag, target]))
+    this.startsOver = spec.startsOver === true
+    this.isDead = spec.isDead === true
+    this.mayLose = this.startsOver
+    this.endsLine = announcement(spec.endsAt ?? null)
+  }
+
+  /** Once all releases of the site are built; one that is not among them takes nobody. */
+  linkMove(move: Move | null): void {
+    const to = move === null ? null : this.site.release(move.to)
+    if (move === null || to === null || to === this) return
+    this.move = { to, because: move.because, at: move.at, perSecond: move.perSecond }
+    this.mayLose = true
   }
 
   targetByTag(tag: number): TargetRoute | null {

@@ -72,13 +72,19 @@ export interface Compatibility {
   readonly rollbackTo: ReleaseVersion | null
 }
 
+/** Like `compareVersions`, by a site's own order; NaN where it does not know one of the two. */
+export type VersionOrder = (a: ReleaseVersion, b: ReleaseVersion) => number
+
 /**
  * Whether a session of `from` may be moved to `to`: forwards from `to.compatibleFrom` on, backwards down to what
- * `from.rollbackTo` declares. Nothing else ever moves a session.
+ * `from.rollbackTo` declares. Nothing else ever moves a session, least of all what the order does not know.
  */
-export function canServe(from: Compatibility, to: Compatibility): boolean {
-  if (compareVersions(from.version, to.version) <= 0) {
-    return compareVersions(to.compatibleFrom ?? to.version, from.version) <= 0
-  }
-  return from.rollbackTo !== null && compareVersions(from.rollbackTo, to.version) <= 0
+export function canServe(
+  from: Compatibility,
+  to: Compatibility,
+  order: VersionOrder = compareVersions,
+): boolean {
+  const way = order(from.version, to.version)
+  if (way <= 0) return order(to.compatibleFrom ?? to.version, from.version) <= 0
+  return way > 0 && from.rollbackTo !== null && order(from.rollbackTo, to.version) <= 0
 }

@@ -72,6 +72,7 @@ export function releaseReading(
       durations: [0, ...latencyBoundsMs].fill(0),
       durationSumMs: 0,
       upstreamErrors: new Map(),
+      takenOver: new Map(),
     },
     ...fields,
   }

@@ -559,7 +559,6 @@ const combinations: readonly (readonly [FileReading<unknown>, readonly string[]]
     release(`${onlyTargets}takeOver: onDocument`),
     [
       '2:11: takeOver: warning: of no use without "compatibleFrom": no session of another version can move here',
-      '2:1: takeOver: warning: accepted, but has no effect in this version',
     ],
   ],
   [

@@ -50,6 +50,7 @@ export function figuresOf(changes: Partial<ReleaseFigures> = {}): ReleaseFigures
     durations: [],
     durationSumMs: 0,
     upstreamErrors: [],
+    takenOver: [],
     ...changes,
   }
 }

@@ -49,7 +49,7 @@ function policyOf(idleTimeoutMs: number, maxAgeMs = 604_800_000): SitePolicy {
 }
 
 const lifecycle = {
-  version: 2,
+  version: 3,
   issuer: 'saved',
   register: { nextIndex: 0, sites: [] },
   lastGood: {},

@@ -371,7 +371,7 @@ t.test('a state of version 1 is read: it knew no rollouts', async (t) => {
   machine.documents.set('lifecycle', saved)
   const read = readLifecycle(machine.store(() => true))
   t.match(read, {
-    version: 2,
+    version: 3,
     register: { sites: [{ rollout: null, releases: [{ wasGivenUp: false }, {}] }] },
   })
   const again = await machine.boot()

@@ -5,6 +5,7 @@ import { Activity } from '../../gateway/dataplane/activity.js'
 import { TokenReader } from '../../gateway/dataplane/affinity-token.js'
 import { ExchangeSession } from '../../gateway/dataplane/exchange-session.js'
 import type { RequestIdentity } from '../../gateway/dataplane/request-identity.js'
+import { MovedSessions } from '../../gateway/dataplane/moved-sessions.js'
 import { Tombstones } from '../../gateway/dataplane/tombstones.js'
 import { FieldNames } from '../../gateway/dataplane/upstream/field-names.js'
 import { ParsedHead } from '../../gateway/dataplane/upstream/response-head.js'
@@ -90,6 +91,7 @@ t.test('a response whose head comes after a policy edit hands out by the table i
     table: buildRoutingTable(run.table),
     activity: new Activity(),
     tombstones: new Tombstones(),
+    moved: new MovedSessions(),
     reader: new TokenReader(run.first.publication?.keys ?? { keys: [], signsWith: 0 }),
     clock: run.clock,
     endSession: () => {},

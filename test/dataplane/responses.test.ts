@@ -9,6 +9,7 @@ import { OpenExchanges, type OpenExchange } from '../../gateway/dataplane/open-e
 import type { RequestIdentity } from '../../gateway/dataplane/request-identity.js'
 import { fieldMasks, fieldValues, isEventStream, keptRuns } from '../../gateway/dataplane/response-fields.js'
 import { handout, type HandoutInput, type ResponseFacts } from '../../gateway/dataplane/session-handout.js'
+import { MovedSessions } from '../../gateway/dataplane/moved-sessions.js'
 import { Tombstones } from '../../gateway/dataplane/tombstones.js'
 import { FieldNames } from '../../gateway/dataplane/upstream/field-names.js'
 import { ParsedHead } from '../../gateway/dataplane/upstream/response-head.js'
@@ -29,6 +30,7 @@ import {
 } from '../../gateway/domain/routing-table.js'
 import type { TimeSpan, Token } from '../../gateway/domain/session.js'
 import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
+import type { MovedSession } from '../../gateway/plane-protocol.js'
 
 const minute = 60_000
 const now = 1_800_000_000_000
@@ -62,6 +64,7 @@ function tableOf(
   session: Partial<SessionPolicy> = {},
   isServed = true,
   spans: TimeSpan[] = [],
+  endsAt: number | null = null,
 ): RoutingTable {
   const targets = ['http://a:1', 'http://b:1'].map((url) => ({ url: url as TargetUrl, isHealthy: true }))
   const release = {
@@ -70,6 +73,7 @@ function tableOf(
     share: 1,
     isLive: true,
     targets,
+    endsAt,
   }
   const site = {
     site: 'shop' as SiteName,
@@ -149,6 +153,8 @@ function sessionOf(
       return { kind, id: '2'.repeat(16) as SessionId, bornAt: now }
     case 'own':
       return { kind, verified: { token, nextReportAt: 0 }, revives }
+    case 'moving':
+      return { kind, verified: { token, nextReportAt: 0 }, from: null, because: 'takeover' }
     default:
       return { kind, token }
   }
@@ -350,12 +356,15 @@ t.test('a response that takes a token away never takes it from others: no cache 
 /** A worker as an exchange's session sees it. */
 function workerOf(table: RoutingTable) {
   const ended: [string, number][] = []
+  const moves: MovedSession[] = []
   const clock = { at: now, now: () => clock.at, monotonic: () => 0 }
   const tombstones = new Tombstones()
   const state = {
     table,
     activity: new Activity(),
     tombstones,
+    moved: new MovedSessions(),
+    tellMoved: (session: MovedSession) => moves.push(session),
     reader: new TokenReader(ring),
     clock,
     endSession: (id: SessionId, until: number) => {
@@ -379,7 +388,7 @@ function workerOf(table: RoutingTable) {
     const { births, birthsUntil, lastTouchAt } = state.activity.of(3 as ReleaseIndex)
     return { births, until: birthsUntil - now, lastTouchAt: lastTouchAt - now }
   }
-  return { state, clock, exchange, touches, figures, ended }
+  return { state, clock, exchange, touches, figures, ended, moves }
 }
 
 function parsed(lines: readonly string[], status = 200): ParsedHead {
@@ -416,6 +425,87 @@ t.test('a birth costs a counter and a promise, and only where its token was hand
     'a long one counts until its end, idle time and grain',
   )
   t.same(worker.touches(), [], 'nobody has come back: the ledger hears nothing')
+})
+
+t.test(
+  'a move is told to the ledger on its former release, and on the new one as soon as its token is given',
+  async (t) => {
+    const table = tableOf()
+    const release = releaseOf(table)
+    const from = { ...release, index: 4 as ReleaseIndex, version: '0' as ReleaseVersion } as typeof release
+    const [target] = release.targets
+    if (target === undefined) throw new Error('no target')
+    const token = tokenOf({ release: from.version })
+    const decision = { kind: 'move', release, from, token, because: 'takeover' } as const
+    const worker = workerOf(table)
+    const on = (index: number) => ({ release: index, id: idHigh })
+    const moved = () => worker.state.activity.of(3 as ReleaseIndex).takenOver
+
+    const failing = worker.exchange(decision, token)
+    t.match(worker.touches(), [on(4)], 'it lives there until it has another token')
+    t.match(
+      failing.handOut(parsed([], 500), target, now),
+      { lines: '', issued: null },
+      'the new release fails',
+    )
+    t.match(failing.handOut(parsed([], 304), target, now), { issued: null }, 'never on 304')
+    failing.close(now + 60 * minute)
+    t.same(worker.touches(), [], 'a move that was not given promises nothing')
+    t.same([moved(), worker.moves], [[], []])
+
+    const given = worker
+      .exchange(decision, token)
+      .handOut(parsed(['cache-control: public, max-age=9']), target, now)
+    t.match(given, {
+      issued: { id: token.id, bornAt: token.bornAt, release: release.version, until: now + 36 * minute },
+    })
+    t.equal(given.cacheControl, 'max-age=9, private', 'a page of the new release goes with its token')
+    t.match(worker.touches(), [on(4), { ...on(3), until: 36 * minute }])
+    t.match(moved(), [{ from: '0', because: 'takeover', count: 1 }])
+    t.match(worker.moves, [{ id: token.id, to: release.version }], 'everybody else hears of it')
+
+    worker.exchange(decision, token).handOut(parsed([]), target, now)
+    t.match(moved(), [{ count: 1 }], 'another of its pages at the same time is the same move')
+    t.equal(worker.moves.length, 1)
+    worker
+      .exchange({ ...decision, from: null }, { ...token, id: '9'.repeat(16) as SessionId })
+      .handOut(parsed([]), target, now)
+    t.match(moved(), [{ count: 2 }], 'another session is another one')
+  },
+)
+
+t.test(
+  'a late answer of the former release hands out nothing that would take the session back',
+  async (t) => {
+    const table = tableOf()
+    const release = releaseOf(table)
+    const [target] = release.targets
+    if (target === undefined) throw new Error('no target')
+    const worker = workerOf(table)
+    const late = worker.exchange({ kind: 'stay', release, token: due, revives: false }, due)
+    worker.state.moved.add({ id: due.id, to: 'another' as ReleaseVersion, until: now + minute })
+    t.equal(late.handOut(parsed([]), target, now).issued, null)
+    t.not(late.handOut(parsed([]), target, now + minute).issued, null, 'a grain later it is no late answer')
+    worker.state.moved.add({ id: due.id, to: release.version, until: now + minute })
+    t.not(late.handOut(parsed([]), target, now).issued, null, 'nor on the release where it went')
+    t.equal(new MovedSessions().hasLeft(due.id, release.version, now), false)
+  },
+)
+
+t.test('the end of a release is announced on each of its answers, as a date of HTTP', async (t) => {
+  const table = tableOf({}, true, [], Date.UTC(2027, 0, 15, 8, 30))
+  const release = releaseOf(table)
+  const [target] = release.targets
+  if (target === undefined) throw new Error('no target')
+  const announcement = 'Amarre-Release-Ends: Fri, 15 Jan 2027 08:30:00 GMT'
+  const worker = workerOf(table)
+  const linesOf = (token: Token) =>
+    worker
+      .exchange({ kind: 'stay', release, token, revives: false }, token)
+      .handOut(parsed([]), target, now)
+      .lines.split('\r\n')
+  t.same(linesOf(fresh), [announcement])
+  t.match(linesOf(due), [/^Set-Cookie: amarre=/, announcement])
 })
 
 t.test('a session that came back is told with the promise it has, once a unit', async (t) => {

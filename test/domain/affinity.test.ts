@@ -326,7 +326,7 @@ t.test(
     decides(t, [
       ['a navigation, restart', { ...page, token: gone }, 'board 2 restart'],
       ['a navigation, refuse', { ...page, token: gone }, 'refuse release_gone', refuse],
-      ['a navigation, move: refused for now', { ...page, token: gone }, 'refuse release_gone', move],
+      ['a navigation, move, and nobody takes it', { ...page, token: gone }, 'refuse release_gone', move],
       ['a header client, restart', { isHeaderClient: true, token: gone }, 'board 2 restart'],
       [
         'a held token holds only while its release serves',

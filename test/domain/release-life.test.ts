@@ -41,7 +41,9 @@ function inState(name: ReleaseState['name'], changes: Partial<Release> = {}): Re
     activatedAt: null,
     wasGivenUp: false,
     formerTargets: [],
-    state: { name, since: 0, because: 'superseded', why: 'x' } as ReleaseState,
+    moveOrder: null,
+    ending: null,
+    state: { name, since: 0, begunAt: 0, because: 'superseded', why: 'x' } as ReleaseState,
     ...changes,
   }
 }

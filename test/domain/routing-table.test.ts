@@ -237,7 +237,17 @@ function policyOf(name: string, hosts: string[]): SitePolicy {
     stateless: ['/x'],
     assets: { paths: ['/y'], fallback: 'previous' },
     pagePin: { header: 'x-page', query: null, sharedSessions: true },
+    retain: { previous: 4, warm: 0, maxDrainMs: Infinity, onOverflow: 'keep' },
   } as unknown as SitePolicy
+}
+
+/** Nobody is dead, nobody moves. */
+const quiet = {
+  isServedEverywhere: () => true,
+  isDead: () => false,
+  isOverflowing: () => false,
+  workers: 1,
+  now: 0,
 }
 
 t.test('a table has every release that serves, newest first; only the active one gets births', async (t) => {
@@ -256,10 +266,9 @@ t.test('a table has every release that serves, newest first; only the active one
   for (const [version, state] of states) addRelease(register, 'shop', version, state)
   const leaving = register.site('shop' as SiteName)?.releases.get('2' as ReleaseVersion)?.index
   const [shop] = composeSites(register.sites, {
+    ...quiet,
     healthOf: (_, url) => (url.includes('10') ? newHealth('assumed') : newHealth('unproven')),
     isLeaving: (index) => index === leaving,
-    isServedEverywhere: () => true,
-    now: 0,
   })
   t.same(
     shop?.releases.map(({ version, share, isLive, targets }) => [
@@ -286,12 +295,7 @@ t.test('a removed site that still drains gives its host to its successor', async
   addRelease(register, 'old', '1', 'draining')
   register.addSite(policyOf('new', ['shop.example.com']), 'new/site.yaml')
   former.file = null
-  const sites = composeSites(register.sites, {
-    healthOf: () => null,
-    isLeaving: () => false,
-    isServedEverywhere: () => true,
-    now: 0,
-  })
+  const sites = composeSites(register.sites, { ...quiet, healthOf: () => null, isLeaving: () => false })
   const table = tableOf(...sites)
   t.equal(table.siteOf('shop.example.com')?.name, 'new')
   t.equal(
@@ -305,12 +309,7 @@ t.test('the rollout id changes with the active release, so that an old hash deci
   const register = new SiteRegister()
   const site = register.addSite(policyOf('shop', ['*']), 'site.yaml')
   const rolloutId = () =>
-    composeSites(register.sites, {
-      healthOf: () => null,
-      isLeaving: () => false,
-      isServedEverywhere: () => true,
-      now: 0,
-    })[0]?.rolloutId
+    composeSites(register.sites, { ...quiet, healthOf: () => null, isLeaving: () => false })[0]?.rolloutId
   t.equal(rolloutId(), '')
   addRelease(register, 'shop', '1', 'active')
   t.equal(rolloutId(), '1')

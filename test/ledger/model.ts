@@ -51,7 +51,7 @@ export class LedgerModel {
     if (known.release === given.release) known.until = Math.max(known.until, given.until)
     else if (given.until < known.until) this.#bound(given.release, given.until)
     else {
-      if (given.until === known.until) this.#bound(known.release, known.until)
+      this.#bound(known.release, known.until)
       known.release = given.release
       known.until = given.until
     }

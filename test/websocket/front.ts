@@ -7,6 +7,8 @@ import { AssetOrigins } from '../../gateway/dataplane/asset-origins.js'
 import { TokenReader } from '../../gateway/dataplane/affinity-token.js'
 import { TrustedProxies } from '../../gateway/dataplane/client-identity.js'
 import { beginExchange, beginUpgrade } from '../../gateway/dataplane/exchange.js'
+import { MovePace } from '../../gateway/dataplane/move-pace.js'
+import { MovedSessions } from '../../gateway/dataplane/moved-sessions.js'
 import { OpenExchanges } from '../../gateway/dataplane/open-exchanges.js'
 import { PassReader } from '../../gateway/dataplane/preview-pass.js'
 import { fieldMasks } from '../../gateway/dataplane/response-fields.js'
@@ -86,10 +88,13 @@ export async function openFront(
     pools,
     tombstones: new Tombstones(),
     assetOrigins: new AssetOrigins(),
+    moved: new MovedSessions(),
+    movePace: new MovePace(),
     open: new OpenExchanges(),
     clock: { now: () => clock.nowMs, monotonic: () => performance.now() },
     balancing: { loadOf: (target) => pools.loadOf(target), random: () => dice.next() },
     endSession: () => {},
+    tellMoved: () => {},
     logAccess: null,
     isLeaving: false,
   }
