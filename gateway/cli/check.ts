@@ -15,6 +15,7 @@ import { loadConfig } from '../controlplane/config/load-config.js'
 import { problemInWords } from '../controlplane/config/problems.js'
 import type { ReleaseVersion } from '../domain/ids.js'
 import type { Registration } from '../domain/registration.js'
+import type { SitePolicy } from '../domain/site-policy.js'
 import { compareVersions } from '../domain/version-order.js'
 
 /** How to check and how to say it. */
@@ -68,8 +69,15 @@ function activeAtStart({ policy, registrations }: DesiredSite): ReleaseVersion |
   return auto.toSorted(compareVersions).at(-1) ?? null
 }
 
-function fateOf({ version, activate }: Registration, active: ReleaseVersion | null): string {
+function fateOf(
+  { version, activate }: Registration,
+  active: ReleaseVersion | null,
+  policy: SitePolicy,
+): string {
   if (version === active) return 'active: takes new sessions'
+  const isAwaited =
+    policy.session.legacy?.release === version && (active !== null || activate.kind === 'manual')
+  if (isAwaited) return 'draining: serves visitors from before the gateway'
   return activate.kind === 'auto' ? 'draining: serves its sessions' : 'staged: waits for its activation'
 }
 
@@ -89,7 +97,7 @@ function plannedSite(site: DesiredSite): PlannedSite {
       targets: registration.targets,
       compatibleFrom: registration.compatibleFrom,
       activate: activationInWords(registration),
-      atStart: fateOf(registration, active),
+      atStart: fateOf(registration, active, policy),
     })),
   }
 }
@@ -161,6 +169,17 @@ function emptiness(directory: string, config: LoadedConfig, isThere: boolean): r
   ]
 }
 
+/** Adoption that is over: true of an old file as of a slip in the year. */
+function lapsed({ sites }: LoadedConfig, now: number): readonly ConfigProblem[] {
+  return sites.flatMap(({ policy, file }): readonly ConfigProblem[] => {
+    const { legacy } = policy.session
+    if (legacy === null || now < legacy.until) return []
+    const path = 'session.legacy.until'
+    const message = `"${new Date(legacy.until).toISOString()}" has passed: nobody is adopted any more`
+    return [{ severity: 'warning', file, line: 0, column: 0, path, message }]
+  })
+}
+
 function asJson(config: LoadedConfig, problems: readonly ConfigProblem[], isGood: boolean): string {
   const plan = isGood ? { listen: listenersOf(config), sites: config.sites.map(plannedSite) } : {}
   return JSON.stringify({ valid: isGood, problems, ...plan }, null, 2)
@@ -173,7 +192,7 @@ export async function checkConfig(directory: string, options: CheckOptions = {})
   await source.close()
   const config = loadConfig(listing, {}, options.environment ?? {})
   const isThere = listing.directories.includes('.') || listing.unreadable.length > 0
-  const found = [...config.problems, ...emptiness(directory, config, isThere)]
+  const found = [...config.problems, ...emptiness(directory, config, isThere), ...lapsed(config, Date.now())]
   const problems = found.map((problem) => placed(problem, directory))
   const isGood = problems.every(({ severity }) => severity === 'warning')
   const exitCode = isGood ? 0 : 1

@@ -82,6 +82,22 @@ t.test('warnings alone are printed before what would run, exit 0', async (t) => 
   t.match(output, '1 site, 1 release\n0 errors, 1 warning')
 })
 
+t.test('what of a first adoption is hardly meant, and what would serve it', async (t) => {
+  const site = (until: string) =>
+    `session: { startsOn: { cookie: a }, legacy: { cookie: b, release: 2.10.0, until: ${until} } }`
+  const directory = directoryWith(t, {
+    ...good,
+    'sites/shop/site.yaml': site('2020-01-01T00:00:00Z'),
+    'sites/shop/releases/2.10.0.yaml': 'targets: [http://a, http://b]',
+  })
+  const { output, exitCode } = await checkConfig(directory)
+  t.equal(exitCode, 0)
+  t.match(output, 'session.legacy.cookie: warning: "startsOn" names another cookie, "a"')
+  t.match(output, 'session.legacy.release: warning: "2.10.0" has 2 targets, and whoever comes from before')
+  t.match(output, 'session.legacy.until: warning: "2020-01-01T00:00:00.000Z" has passed')
+  t.match(output, '2.10.0  draining: serves visitors from before the gateway (activate: manual)')
+})
+
 t.test('as JSON: problems, and what would run', async (t) => {
   const fine = await checkConfig(directoryWith(t, good), { json: true })
   t.equal(fine.exitCode, 0)

@@ -79,6 +79,13 @@ function cookieFindings({ hosts, session }: SitePolicy): readonly Finding[] {
     findings.push(
       error(['session', 'cookie'], `"${cookie}" is the application's own cookie in "legacy"; choose another`),
     )
+  if (legacy !== null && startsOn.on === 'cookie' && legacy.cookie !== startsOn.name)
+    findings.push(
+      warning(
+        ['session', 'legacy', 'cookie'],
+        `"startsOn" names another cookie, "${startsOn.name}": which of them is the application's session?`,
+      ),
+    )
   if (partitioned && (sameSite === 'lax' || sameSite === 'strict'))
     findings.push(warning(['session', 'partitioned'], `of no use with "sameSite: ${sameSite}"`))
   return findings

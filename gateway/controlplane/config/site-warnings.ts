@@ -26,6 +26,15 @@ function unknownVersions({ policy, registrations }: DesiredSite): readonly Findi
   return findings
 }
 
+/** Which process of a release knows a visitor from before the gateway, nobody can tell. */
+function legacyFindings({ policy, registrations }: DesiredSite): readonly Finding[] {
+  const { legacy } = policy.session
+  const targets = registrations.find(({ version }) => version === legacy?.release)?.targets.length ?? 0
+  if (legacy === null || targets < 2) return []
+  const message = `"${legacy.release}" has ${targets} targets, and whoever comes from before boards any of them: sessions must not live in one process's memory`
+  return [{ severity: 'warning', path: ['session', 'legacy', 'release'], message }]
+}
+
 /** A range is for semantic versions: of a site that has others only, it can never be satisfied. */
 function requirementFindings(registration: Registration, sites: readonly DesiredSite[]): readonly Finding[] {
   return Object.entries(registration.requires).flatMap(([name, range]): readonly Finding[] => {
@@ -57,7 +66,8 @@ export function siteWarnings(
   sites: readonly DesiredSite[],
   { source, sources }: SiteSources,
 ): readonly ConfigProblem[] {
-  const own = source === null ? [] : unknownVersions(site).map((finding) => problemOfFinding(finding, source))
+  const about = [...unknownVersions(site), ...legacyFindings(site)]
+  const own = source === null ? [] : about.map((finding) => problemOfFinding(finding, source))
   const theirs = site.registrations.flatMap((registration) => {
     const document = sources.get(registration.file)
     if (document === undefined) return []
