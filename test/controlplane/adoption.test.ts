@@ -2,7 +2,7 @@
 // when every worker serves it, and is not retired before everybody from before the gateway may have come.
 import t from 'tap'
 import { GatewayReader } from '../../gateway/controlplane/gateway-reader.js'
-import type { AdoptionSpec } from '../../gateway/domain/routing-table.js'
+import type { AdoptionSpec } from '../../gateway/domain/adoption-spec.js'
 import type { Owner } from '../fixtures/owner.js'
 import { hour, Machine, minute, promiseMs, type Run } from './harness.js'
 
