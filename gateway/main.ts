@@ -167,6 +167,7 @@ async function assemble({
     events: {
       onListening: (worker, at) => plane.onListening(worker, at),
       onReport: (worker, report) => plane.onReport(worker, report),
+      onTouched: (worker, part) => plane.onTouched(worker, part),
       onSessionsEnded: (sessions) => plane.onSessionsEnded(sessions),
       onAcknowledged: () => plane.onAcknowledged(),
       onLost: (worker, how) => plane.onLost(worker, how),

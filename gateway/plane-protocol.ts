@@ -134,12 +134,19 @@ export interface WorkerReport {
   readonly pinsLost: readonly (readonly [site: string, reason: string, count: number])[]
   /** When a token of another issuer was last seen on a site, wall ms. */
   readonly foreignSeen: readonly (readonly [site: string, at: number])[]
-  /** Sessions confirmed or touched since the last report. */
+  /** Sessions confirmed or touched since the last report, but for those in parts sent before. */
   readonly touched: SessionBatch
   /** Targets that get no free choices, because of what became of the requests sent to them. */
   readonly ejected: readonly TargetUrl[]
   /** Fronts' refusals that name a remedy: pairs of limitation and count. */
   readonly frontRefusals: readonly (readonly [limitation: string, count: number])[]
+}
+
+/** Sessions touched, ahead of the report that vouches for them: no message holds so many that it stops the receiver. */
+export interface TouchedPart {
+  /** The publication in use when it was made. */
+  readonly generation: number
+  readonly touched: SessionBatch
 }
 
 export type FromWorker =
@@ -148,6 +155,7 @@ export type FromWorker =
   | { readonly kind: 'listen-failed'; readonly reason: string }
   | { readonly kind: 'acknowledged'; readonly generation: number }
   | { readonly kind: 'report'; readonly report: WorkerReport }
+  | { readonly kind: 'touched'; readonly part: TouchedPart }
   | { readonly kind: 'ended'; readonly sessions: readonly EndedSession[] }
   | { readonly kind: 'moved'; readonly sessions: readonly MovedSession[] }
   | {

@@ -253,7 +253,9 @@ function report(): void {
   state.tombstones.sweep(now)
   state.moved.sweep(now)
   state.open.refresh(now, clock.monotonic() - limits.exchangeTimeoutMs)
-  tell({ kind: 'report', report: composeReport(state) })
+  const { parts, report } = composeReport(state)
+  for (const part of parts) tell({ kind: 'touched', part })
+  tell({ kind: 'report', report })
   if (state.table !== null) forgetReleases(state.table)
 }
 
@@ -289,7 +291,7 @@ function departWhenEmpty(overstay: NodeJS.Timeout): void {
 function depart(): void {
   for (const listener of listeners) listener.close()
   pools.close()
-  process.send?.({ kind: 'report', report: composeReport(state, true) } satisfies FromWorker, () =>
-    process.exit(0),
-  )
+  const { parts, report } = composeReport(state, true)
+  for (const part of parts) tell({ kind: 'touched', part })
+  process.send?.({ kind: 'report', report } satisfies FromWorker, () => process.exit(0))
 }

@@ -12,6 +12,7 @@ import type { SessionBatch } from '../../gateway/domain/session.js'
 
 const sessions = Number(process.argv[2] ?? 10_000_000)
 const rowsABatch = Math.min(100_000, sessions)
+const rowsAMessage = Math.min(5_000, rowsABatch)
 const savesMeasured = 65
 const now = Date.now()
 const release = parseReleaseIndex(1) as ReleaseIndex
@@ -33,6 +34,15 @@ function batchAt(number: number, until: number): SessionBatch {
   const first = (number * rowsABatch) % (sessions - rowsABatch + 1)
   columns.until.fill(until)
   return { ids: ids.subarray(first * 2, (first + rowsABatch) * 2), ...columns }
+}
+
+function firstRows({ ids, releases, bornAt, until }: SessionBatch): SessionBatch {
+  return {
+    ids: ids.subarray(0, 2 * rowsAMessage),
+    releases: releases.subarray(0, rowsAMessage),
+    bornAt: bornAt.subarray(0, rowsAMessage),
+    until: until.subarray(0, rowsAMessage),
+  }
 }
 
 function timed(action: () => void): number {
@@ -72,11 +82,13 @@ function sweepRound(ledger: SessionLedger): Line {
 
 async function touchAndSave(ledger: SessionLedger, keeper: LedgerKeeper): Promise<Line[]> {
   const touches: number[] = []
+  const parts: number[] = []
   const pauses: number[] = []
   const durations: number[] = []
   for (let number = 0; number < savesMeasured; number++) {
     const batch = batchAt(number, now + 1_900_000 + number)
     touches.push(timed(() => ledger.touch(batch, now)))
+    parts.push(timed(() => ledger.touch(firstRows(batchAt(number, now + 2_000_000 + number)), now)))
     const began = performance.now()
     const save = keeper.save(now + number)
     pauses.push(performance.now() - began)
@@ -86,6 +98,7 @@ async function touchAndSave(ledger: SessionLedger, keeper: LedgerKeeper): Promis
   const kinds = ['save, of which blocking', 'save until durable']
   return [
     line(`touch of ${rowsABatch}`, touches),
+    line(`touch of ${rowsAMessage}, the most that one message carries`, parts),
     line(kinds[0] ?? '', pauses),
     line(kinds[1] ?? '', durations),
   ]

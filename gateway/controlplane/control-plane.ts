@@ -3,7 +3,7 @@
 import type { SiteName } from '../domain/ids.js'
 import type { LifecycleStore, Log } from '../domain/ports.js'
 import type { TimeSpan } from '../domain/session.js'
-import type { EndedSession, WorkerReport } from '../plane-protocol.js'
+import type { EndedSession, TouchedPart, WorkerReport } from '../plane-protocol.js'
 import type { LoadedConfig } from './config/desired-state.js'
 import type { GatewaySettings } from './config/gateway-settings.js'
 import { Doubts } from './doubts.js'
@@ -192,6 +192,10 @@ export class ControlPlane implements SupervisorEvents {
     this.evidence.listening(worker, at)
     // The first mark of a state stands before its first request: a crash from here on is a gap, not a lost state.
     void this.#state.checkpoint()
+  }
+
+  onTouched(worker: WorkerKey, part: TouchedPart): void {
+    this.evidence.touched(worker, part)
   }
 
   onReport(worker: WorkerKey, report: WorkerReport): void {

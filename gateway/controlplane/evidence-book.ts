@@ -4,7 +4,7 @@ import type { ReleaseIndex } from '../domain/ids.js'
 import type { Clock } from '../domain/ports.js'
 import { isEmpty, type Evidence } from '../domain/retirement.js'
 import { extendPromise, type TimeSpan } from '../domain/session.js'
-import type { WorkerReport } from '../plane-protocol.js'
+import type { TouchedPart, WorkerReport } from '../plane-protocol.js'
 import type { SessionLedger } from './session-ledger.js'
 import type { Traffic, WorkerKey } from './traffic.js'
 
@@ -66,11 +66,8 @@ export class EvidenceBook {
     if (notes === undefined) return
     notes.reportedAt = report.madeAt
     notes.generation = report.generation
-    const unknownSpans = this.#spans
-      .filter((known) => known.generation > report.generation)
-      .map(({ span }) => span)
-    const until = report.touched.until.map((each) => extendPromise(each, unknownSpans))
-    this.#ledger.touch({ ...report.touched, until }, this.#clock.now())
+    this.touched(worker, report)
+    const unknownSpans = this.#spansAfter(report.generation)
     for (const figures of report.releases) {
       const index = figures.index as ReleaseIndex
       if (!isKnown(index)) continue
@@ -78,6 +75,19 @@ export class EvidenceBook {
       account.birthsUntil = Math.max(account.birthsUntil, extendPromise(figures.birthsUntil, unknownSpans))
       account.lastTouchAt = Math.max(account.lastTouchAt, figures.lastTouchAt)
     }
+  }
+
+  /** Sessions that a worker saw; that it has told all of an instant only its report says. */
+  touched(worker: WorkerKey, { generation, touched }: TouchedPart): void {
+    if (!this.#workers.has(worker)) return
+    const unknownSpans = this.#spansAfter(generation)
+    const until = touched.until.map((each) => extendPromise(each, unknownSpans))
+    this.#ledger.touch({ ...touched, until }, this.#clock.now())
+  }
+
+  /** What a worker did not know of when it routed by that generation. */
+  #spansAfter(generation: number): TimeSpan[] {
+    return this.#spans.filter((known) => known.generation > generation).map(({ span }) => span)
   }
 
   /** A worker left in order: its last report was its last word. */

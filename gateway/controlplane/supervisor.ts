@@ -220,6 +220,8 @@ export class Supervisor {
       case 'report':
         worker.hasSaidAll = message.report.isLast
         return events.onReport(key, message.report)
+      case 'touched':
+        return events.onTouched(key, message.part)
       case 'ended':
         return events.onSessionsEnded(message.sessions)
       case 'moved':

@@ -1,5 +1,12 @@
 // A worker process as the supervisor sees it, made by an adapter, and what the supervisor tells of it. Types only.
-import type { EndedSession, FromWorker, ListenerSpec, ToWorker, WorkerReport } from '../plane-protocol.js'
+import type {
+  EndedSession,
+  FromWorker,
+  ListenerSpec,
+  TouchedPart,
+  ToWorker,
+  WorkerReport,
+} from '../plane-protocol.js'
 import type { WorkerKey } from './traffic.js'
 
 /** One running worker process. */
@@ -28,6 +35,8 @@ export interface SupervisorEvents {
   /** It listens from now on: from this instant (monotonic) it can touch releases. */
   onListening(worker: WorkerKey, at: number): void
   onReport(worker: WorkerKey, report: WorkerReport): void
+  /** Ahead of the report that vouches for them. */
+  onTouched(worker: WorkerKey, part: TouchedPart): void
   onSessionsEnded(sessions: readonly EndedSession[]): void
   /** Every worker routes by this generation or a later one. */
   onAcknowledged(generation: number): void

@@ -5,9 +5,12 @@ import { EvidenceBook } from '../../gateway/controlplane/evidence-book.js'
 import { ProvisionalWindow } from '../../gateway/controlplane/provisional-window.js'
 import { SessionLedger } from '../../gateway/controlplane/session-ledger.js'
 import { Traffic } from '../../gateway/controlplane/traffic.js'
+import { Activity } from '../../gateway/dataplane/activity.js'
+import { composeReport } from '../../gateway/dataplane/worker-report.js'
+import type { WorkerState } from '../../gateway/dataplane/worker-state.js'
 import type { ReleaseIndex } from '../../gateway/domain/ids.js'
 import type { ReleaseFigures, WorkerReport } from '../../gateway/plane-protocol.js'
-import { batchOf } from '../ledger/batches.js'
+import { batchOf, sessionId } from '../ledger/batches.js'
 import type { ModelRow } from '../ledger/model.js'
 
 import { figuresOf, reportOf } from './harness.js'
@@ -176,6 +179,44 @@ t.test(
     book.left(1)
     clock.at = 5000
     t.equal(book.asOf, now + 500, 'without workers it stays where it was')
+  },
+)
+
+t.test('sessions that come ahead of their report are known at once, and vouch for no instant', async (t) => {
+  const { book, report, seen, touch } = bookOf()
+  book.listening(1, 0)
+  report(1, 100)
+  book.touched(1, { generation: 1, touched: touch(600) })
+  t.match(seen(), { asOf: now + 100, sessions: { count: 1, until: now + 600 } })
+  t.notOk(book.allReportedAt(2))
+  report(1, 200)
+  t.match(seen(), { asOf: now + 200, sessions: { count: 1 } })
+  book.touched(2, { generation: 1, touched: touch(900) })
+  t.match(seen(), { sessions: { until: now + 600 } }, 'of a worker that does not listen nothing is believed')
+})
+
+t.test(
+  'no message carries more than 5,000 sessions, none is lost, and the report comes after them',
+  async (t) => {
+    for (const count of [0, 5_000, 12_001]) {
+      const activity = new Activity()
+      for (let row = 0; row < count; row++) activity.touched(sessionId(1, row), one, now, now + row)
+      const state = { activity, table: null, clock: { monotonic: () => 7 }, pools: { ejected: () => [] } }
+      const { parts, report } = composeReport(state as unknown as WorkerState)
+      const batches = [...parts.map(({ touched }) => touched), report.touched]
+      t.equal(parts.length, Math.max(0, Math.ceil(count / 5_000) - 1))
+      t.ok(
+        batches.every(({ releases, ids }) => releases.length <= 5_000 && ids.length === 2 * releases.length),
+      )
+      const rows = batches.flatMap(({ ids, until }) => Array.from(until, (each, i) => [ids[2 * i + 1], each]))
+      const sent = rows.map(([low]) => low).toSorted((a, b) => Number(a) - Number(b))
+      t.same(
+        sent,
+        Array.from({ length: count }, (_, row) => row),
+      )
+      t.ok(rows.every(([low, until]) => until === now + Number(low)))
+      t.equal(composeReport(state as unknown as WorkerState).report.touched.releases.length, 0)
+    }
   },
 )
 

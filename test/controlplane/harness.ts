@@ -300,6 +300,7 @@ export class Run {
       events: {
         onListening: (worker, at) => this.plane.onListening(worker, at),
         onReport: (worker, report) => this.plane.onReport(worker, report),
+        onTouched: (worker, part) => this.plane.onTouched(worker, part),
         onSessionsEnded: (ended) => this.plane.onSessionsEnded(ended),
         onAcknowledged: () => this.plane.onAcknowledged(),
         onLost: (worker, how) => this.plane.onLost(worker, how),
