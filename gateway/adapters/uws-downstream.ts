@@ -1,6 +1,5 @@
 // One request of the uWebSockets.js front and the way to answer it. Each rule about that library stands beside its
 // reason; the measurements are in docs/conformance.md.
-import { STATUS_CODES } from 'node:http'
 import type { HttpResponse } from 'uWebSockets.js'
 import type {
   BeginExchange,
@@ -10,12 +9,7 @@ import type {
   ResponseStart,
 } from '../dataplane/downstream.js'
 import { headerOf, type RequestHead } from '../dataplane/request-head.js'
-import { fieldBytes, writeFields } from './uws-fields.js'
-
-/** Status lines by status, made once. */
-const statusLines: readonly string[] = Array.from({ length: 600 }, (_, status) =>
-  `${status} ${STATUS_CODES[status] ?? ''}`.trimEnd(),
-)
+import { fieldBytes, writeFields, writeHead } from './uws-fields.js'
 
 /**
  * More than 16 KiB within one cork corrupts a chunked answer when its flush meets a slow client, so each cork carries
@@ -236,10 +230,10 @@ export class UwsDownstream implements Downstream {
   #tryEnd(chunk: Buffer, total: number): void {
     // Anything beyond the declared length would be sent and the response never complete.
     const clamped = chunk.length > total - this.#accepted ? chunk.subarray(0, total - this.#accepted) : chunk
-    const [isTaken, isComplete] = this.#res.tryEnd(clamped, total)
-    if (isComplete) {
+    const outcome = this.#res.tryEnd(clamped, total)
+    if (outcome[1]) {
       this.#over()
-    } else if (isTaken) {
+    } else if (outcome[0]) {
       this.#accepted += clamped.length
     } else {
       const accepted = this.#res.getWriteOffset()
@@ -290,12 +284,7 @@ export class UwsDownstream implements Downstream {
 
   #writeHead(response: ResponseStart, saysClose = response.closes || this.#mustClose): void {
     this.#isHeadSent = true
-    const { fields } = response
-    // `200 OK` the library writes by itself, without a call.
-    if (response.status !== 200) {
-      this.#res.writeStatus(statusLines[response.status] ?? String(response.status))
-    }
-    writeFields(this.#res, fields)
+    writeHead(this.#res, response.status, response.fields)
     if (saysClose) this.#res.writeHeader('Connection', 'close')
   }
 

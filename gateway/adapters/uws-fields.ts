@@ -1,5 +1,6 @@
-// Writes the fields of a response to uWebSockets.js in one call for each source, whatever their number: a call costs
-// more than the bytes it carries. Knows nothing of bodies and corks.
+// Writes the head of a response to uWebSockets.js in one call, whatever the number of its fields: a call costs more than
+// the bytes it carries. Knows nothing of bodies and corks.
+import { STATUS_CODES } from 'node:http'
 import type { HttpResponse } from 'uWebSockets.js'
 import type { FieldBlock } from '../dataplane/downstream.js'
 
@@ -8,12 +9,59 @@ const lf = 0x0a
 const space = 0x20
 const tab = 0x09
 
-/** Runs of one head are put together here; longer ones go one by one. */
+/** Status lines by status, made once. */
+const statusLines: readonly string[] = Array.from({ length: 600 }, (_, status) =>
+  `${status} ${STATUS_CODES[status] ?? ''}`.trimEnd(),
+)
+
+/** Heads are put together here; longer ones go to the library piece by piece. */
 const joined = Buffer.allocUnsafeSlow(4096)
 
-/** Before the body, after the status. The bytes are copied by the library. */
+/** Views of `joined` by their length: making one costs 100 ns, and heads of a site are much alike. */
+const views: (Buffer | undefined)[] = new Array<undefined>(joined.length + 1).fill(undefined)
+
+/** A status line and some room. */
+const longestStatusLine = 64
+
+/** Before the body. The bytes are copied by the library. */
+export function writeHead(res: HttpResponse, status: number, fields: FieldBlock): void {
+  const statusLine = statusLines[status] ?? String(status)
+  if (fieldBytes(fields) + longestStatusLine <= joined.length) {
+    const end = joinHead(statusLine, fields)
+    // The library ends a status line with CRLF and does not look into it: the fields go as its continuation.
+    res.writeStatus((views[end] ??= joined.subarray(0, end)))
+  } else {
+    res.writeStatus(statusLine)
+    writeFields(res, fields)
+  }
+}
+
+/** Byte by byte: a run is a line or two, and a view of each would cost more (docs/performance.md). */
+function joinHead(statusLine: string, { bytes, runs, lines }: FieldBlock): number {
+  let to = joinText(statusLine, 0)
+  for (let i = 0; i < runs.length && bytes !== null; i += 3) {
+    joined[to++] = cr
+    joined[to++] = lf
+    const end = runs[i + 2] ?? 0
+    for (let from = runs[i] ?? 0; from < end; from++) joined[to++] = bytes[from] ?? 0
+  }
+  if (lines === '') return to
+  joined[to++] = cr
+  joined[to++] = lf
+  return joinText(lines, to)
+}
+
+/** Our own lines are ASCII. */
+function joinText(text: string, at: number): number {
+  for (let i = 0; i < text.length; i++) joined[at + i] = text.charCodeAt(i)
+  return at + text.length
+}
+
+/** After the status, in one call for each run. */
 export function writeFields(res: HttpResponse, { bytes, runs, lines }: FieldBlock): void {
-  if (bytes !== null && runs.length > 0) writeRuns(res, bytes, runs)
+  if (bytes !== null) {
+    for (let i = 0; i < runs.length; i += 3) writeRun(res, bytes, runs.slice(i, i + 3))
+  }
   if (lines !== '') writeLines(res, lines)
 }
 
@@ -22,28 +70,6 @@ export function fieldBytes({ runs, lines }: FieldBlock): number {
   let bytes = lines.length
   for (let i = 0; i < runs.length; i += 3) bytes += (runs[i + 2] ?? 0) - (runs[i] ?? 0) + 2
   return bytes
-}
-
-function writeRuns(res: HttpResponse, bytes: Buffer, runs: readonly number[]): void {
-  if (runs.length > 3 && fieldBytes({ bytes, runs, lines: '' }) <= joined.length) {
-    const end = joinRuns(bytes, runs)
-    return writeRun(res, joined, [0, (runs[1] ?? 0) - (runs[0] ?? 0), end])
-  }
-  for (let i = 0; i < runs.length; i += 3) writeRun(res, bytes, runs.slice(i, i + 3))
-}
-
-/** Byte by byte: a run is a line or two, and a view of each would cost more (docs/performance.md). */
-function joinRuns(bytes: Buffer, runs: readonly number[]): number {
-  let to = 0
-  for (let i = 0; i < runs.length; i += 3) {
-    if (to > 0) {
-      joined[to++] = cr
-      joined[to++] = lf
-    }
-    const end = runs[i + 2] ?? 0
-    for (let from = runs[i] ?? 0; from < end; from++) joined[to++] = bytes[from] ?? 0
-  }
-  return to
 }
 
 /** A run of whole lines in one call: the first name, and as its value the rest with the line breaks in it. */
