@@ -4,7 +4,13 @@ import type { Clock, Log } from '../domain/ports.js'
 import type { FromWorker, Publication, TlsMaterial, ToWorker } from '../plane-protocol.js'
 import { Awaited } from './awaited.js'
 import type { WorkerKey } from './traffic.js'
-import type { PublicListener, SupervisorEvents, WorkerHandle, WorkerObserver } from './worker-handle.js'
+import type {
+  PublicListener,
+  SupervisedWorker as Worker,
+  SupervisorEvents,
+  WorkerHandle,
+  WorkerObserver,
+} from './worker-handle.js'
 
 export interface SupervisorOptions {
   readonly fork: (observer: WorkerObserver) => WorkerHandle
@@ -21,23 +27,6 @@ const awayMs = 3_000
 /** A worker that dies young is replaced later and later. */
 const restartDelaysMs = [0, 200, 500, 1_000, 2_000, 5_000]
 const youngMs = 10_000
-
-interface Worker {
-  readonly key: WorkerKey
-  readonly handle: WorkerHandle
-  readonly startedAt: number
-  state: 'starting' | 'waiting' | 'listening' | 'leaving'
-  acknowledged: number
-  lastHeardAt: number
-  /** It fell silent for too long: it has been killed. */
-  isKilled: boolean
-  /** It has said that it accepts connections. */
-  isAccepting: boolean
-  /** Its last report has come. */
-  hasSaidAll: boolean
-  /** The one that it will take the place of; null once it has a place of its own. */
-  successorOf: WorkerKey | null
-}
 
 export class Supervisor {
   readonly #options: SupervisorOptions
