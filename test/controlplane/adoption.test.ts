@@ -73,6 +73,20 @@ t.test(
   },
 )
 
+t.test('a retired release that is named serves again when its file changes', async (t) => {
+  const { machine, run } = await begun(t, { ms: 0 })
+  for (let i = 0; i < 3; i++) await run.pass(1000)
+  t.equal(run.release('1.0.0').state.name, 'retired')
+  machine.site(adopting())
+  await run.follow()
+  t.match(warningsOf(run), [/"1.0.0", which is retired/])
+  machine.drop('1.0.0', { notes: 'for those from before' })
+  await run.follow()
+  await run.probed('it has passed', () => run.release('1.0.0').state.name === 'draining')
+  t.equal(adoptionOf(run)?.release, run.release('1.0.0').index)
+  t.same(warningsOf(run), [])
+})
+
 t.test('the legacy release is blocked by adoption until its end, and is retired after it', async (t) => {
   const { run } = await begun(t)
   t.equal(run.verdictWords('1.0.0'), 'blocked adoption')
