@@ -18,7 +18,7 @@ import { fieldBytes, writeFields, writeHead } from './uws-fields.js'
 const corkBytes = 15_000
 
 /** The library takes any `Connection` of this length for `close`. */
-const closeLength = 5
+export const closeLength = 5
 
 /** A client that takes nothing for 10 s is cut by the library unless the pending write is tried again before. */
 const retryMs = 4_000
@@ -140,14 +140,13 @@ export class UwsDownstream implements Downstream {
     this.#hasEnded = true
   }
 
-  /** Answers 101 with these fields and lets go of the request; `upgrade` makes a socket of it. False: it is gone. */
-  switchProtocols(fields: FieldBlock, upgrade: (res: HttpResponse) => void): boolean {
+  /** Answers 101 with these fields and lets go of the request; false: it is gone. */
+  switchProtocols(fields: FieldBlock): boolean {
     if (this.#isOver) return false
     this.#over()
     this.#res.cork(() => {
       this.#res.writeStatus('101 Switching Protocols')
       writeFields(this.#res, fields)
-      upgrade(this.#res)
     })
     return true
   }

@@ -6,7 +6,8 @@ import { asksForSocket, type FrontCalls } from '../dataplane/downstream-socket.j
 import type { RequestHead } from '../dataplane/request-head.js'
 import type { TlsMaterial } from '../plane-protocol.js'
 import { secureApp } from './uws-secure.js'
-import { SlowClients, UwsDownstream } from './uws-downstream.js'
+import { closeLength, SlowClients, UwsDownstream } from './uws-downstream.js'
+import { openElsewhere } from './uws-elsewhere.js'
 import { socketBehavior, UwsUpgrade } from './uws-websocket.js'
 
 export const uwsAbilities: FrontAbilities = {
@@ -35,6 +36,7 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
   // Without this every answer would say `uWebSockets: 20`.
   ;(uWS as unknown as { _cfg(option: string): void })._cfg('silent')
   const slowClients = new SlowClients()
+  const elsewhere = await openElsewhere()
   const isSecure = options.tls !== null
   const take = (downstream: UwsDownstream, res: uWS.HttpResponse, begin: () => void): void => {
     // Nothing may come before this: an exception with no abort handler attached ends the process.
@@ -50,11 +52,12 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
     app.ws(
       '/*',
       socketBehavior((res, req, context) => {
-        const upgrade = new UwsUpgrade(res, slowClients, { key: req.getHeader('sec-websocket-key'), context })
+        const handshake = { key: req.getHeader('sec-websocket-key'), context, elsewhere }
+        const upgrade = new UwsUpgrade(res, slowClients, handshake)
         take(upgrade, res, () => {
           const head = readRequest(res, req, isSecure)
           // The library takes any GET with a key of 24 characters for a handshake; the ordinary route comes next.
-          if (!asksForSocket(head)) return void req.setYield(true)
+          if (!asksForSocket(head) || closesAfter(req)) return void req.setYield(true)
           upgrade.begin(head, () => options.beginUpgrade(upgrade))
         })
       }),
@@ -77,9 +80,15 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
     },
     close() {
       slowClients.stop()
+      elsewhere.close()
       app.close()
     },
   }
+}
+
+/** The library takes the connection for one that it has to close behind the answer, a WebSocket's too. */
+function closesAfter(req: uWS.HttpRequest): boolean {
+  return req.getHeader('connection').length === closeLength
 }
 
 function bind(app: uWS.TemplatedApp, options: UwsListenOptions): Promise<uWS.us_listen_socket> {

@@ -6,6 +6,7 @@ import type { FieldBlock } from '../dataplane/downstream.js'
 import type { DownstreamUpgrade } from '../dataplane/downstream-socket.js'
 import type { SocketEnd, SocketEvents } from '../dataplane/socket-end.js'
 import { type SlowClients, UwsDownstream } from './uws-downstream.js'
+import type { Elsewhere } from './uws-elsewhere.js'
 
 /** What the library keeps for each socket. It copies the members at the upgrade, so what changes lies one deeper. */
 export interface UwsSeat {
@@ -58,22 +59,27 @@ const refusals: ReadonlyMap<string, number> = new Map([
 export interface UwsHandshake {
   readonly key: string
   readonly context: uWS.us_socket_context_t
+  readonly elsewhere: Elsewhere
 }
 
 /** A request of this front that asks for a socket. */
 export class UwsUpgrade extends UwsDownstream implements DownstreamUpgrade {
+  readonly #res: uWS.HttpResponse
   readonly #handshake: UwsHandshake
 
   constructor(res: uWS.HttpResponse, slowClients: SlowClients, handshake: UwsHandshake) {
     super(res, slowClients)
+    this.#res = res
     this.#handshake = handshake
   }
 
   accept(fields: FieldBlock, protocol: string): SocketEnd | null {
     const seat: UwsSeat = { taken: { by: null } }
-    const { key, context } = this.#handshake
+    if (!this.switchProtocols(fields)) return null
+    const { key, context, elsewhere } = this.#handshake
     // The library would take the first of the client's offers; it gets the application's choice, and no extensions.
-    this.switchProtocols(fields, (res) => res.upgrade(seat, key, protocol, '', context))
+    const upgrade = (): void => this.#res.upgrade(seat, key, protocol, '', context)
+    elsewhere.during(() => this.#res.cork(upgrade))
     return seat.taken.by
   }
 }
