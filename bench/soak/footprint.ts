@@ -1,6 +1,7 @@
 // What a process holds on to: open descriptors and resident memory, as the kernel counts them.
 import { readdirSync } from 'node:fs'
 import type { Gateway } from '../../test/fixtures/gateway.js'
+import { isRunning } from '../../test/fixtures/gateway-process.js'
 import { residentBytes } from '../programs.js'
 
 /** One reading. */
@@ -17,7 +18,8 @@ const slack: Footprint = { mainDescriptors: 8, mainMiB: 32, workerDescriptors: 8
 
 /** Reads them now. */
 export async function footprintOf(gateway: Gateway): Promise<Footprint> {
-  const workers = await gateway.workers()
+  // One that was killed in this moment holds nothing.
+  const workers = (await gateway.workers()).filter(isRunning)
   return {
     mainDescriptors: descriptorsOf(gateway.pid),
     mainMiB: mebibytesOf(gateway.pid),
@@ -34,9 +36,15 @@ export function leaksBetween(before: Footprint, after: Footprint): readonly stri
 }
 
 function descriptorsOf(pid: number): number {
-  return readdirSync(`/proc/${pid}/fd`).length
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0
+    throw error
+  }
 }
 
 function mebibytesOf(pid: number): number {
+  if (!isRunning(pid)) return 0
   return Math.round(residentBytes(pid) / 1_048_576)
 }
