@@ -1,11 +1,16 @@
 // When an order of an operator is refused: the rules, each with a name and what stands against it. Pure: reads
 // releases, changes nothing.
-import type { ReleaseVersion } from '../domain/ids.js'
 import type { Release } from '../domain/release.js'
 import { isOpen } from '../domain/schedule.js'
-import { compareVersions } from '../domain/version-order.js'
 import { RuleRefusal } from './rule-refusal.js'
-import { activeReleases, compareReleases, isFrozen, steeredTo, type Site } from './site-register.js'
+import {
+  activeReleases,
+  compareReleases,
+  isFrozen,
+  steeredTo,
+  versionOrder,
+  type Site,
+} from './site-register.js'
 
 /** What stands against an activation whatever the operator says; null for nothing. */
 export function impossibleActivation(release: Release): RuleRefusal | null {
@@ -72,14 +77,9 @@ export function refusedByData(site: Site, release: Release): RuleRefusal | null 
 /** Whether the data that one release writes forbids another to follow it. */
 export function refusedGoingBack(site: Site, from: Release, to: Release): RuleRefusal | null {
   const floor = from.registration.rollbackTo
-  if (floor === null || compareReleases(site, to, from) >= 0 || isAtLeast(site, to, floor)) return null
+  // A floor that the site's order does not know bounds nothing safely: `versionOrder` gives NaN.
+  const isAllowed = floor === null || versionOrder(site)(to.registration.version, floor) >= 0
+  if (isAllowed || compareReleases(site, to, from) >= 0) return null
   const risk = `data that "${from.registration.version}" has written needs "${floor}" or later`
   return new RuleRefusal('rollback-below-floor', `"${to.registration.version}" may not follow: ${risk}`)
-}
-
-/** By the site's order; where that is the order of registration, a floor that is not registered bounds nothing safely. */
-function isAtLeast(site: Site, release: Release, floor: ReleaseVersion): boolean {
-  if (site.policy.order === 'version') return compareVersions(release.registration.version, floor) >= 0
-  const known = site.releases.get(floor)
-  return known !== undefined && release.ordinal >= known.ordinal
 }

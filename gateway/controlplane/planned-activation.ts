@@ -10,7 +10,14 @@ import { standing } from './boarding-rules.js'
 import { durationInWords, shareInWords } from './config/duration-words.js'
 import type { ControlPlane } from './control-plane.js'
 import { obstaclesOf, refusedGoingBack } from './order-rules.js'
-import { activeRelease, activeReleases, compareReleases, formerReleases, type Site } from './site-register.js'
+import {
+  activeRelease,
+  activeReleases,
+  compareReleases,
+  formerReleases,
+  versionOrder,
+  type Site,
+} from './site-register.js'
 import { brokenBy, refusedByRequirements, requirementsOf, unmetBy } from './site-requirements.js'
 
 /** The plan of one release, by everything that is known now. */
@@ -108,7 +115,7 @@ function plannedSessions({ parts }: ControlPlane, site: Site, release: Release):
   const of = [...site.releases.values()]
     .filter((other) => other.index !== release.index && serves(other))
     .sort((a, b) => compareReleases(site, b, a))
-    .map((other) => sessionsOn(other, release, parts.ledger.of(other.index).active))
+    .map((other) => sessionsOn(site, other, release, parts.ledger.of(other.index).active))
     .filter(({ active }) => active > 0)
   const sum = (counted: readonly PlannedSessions[]): number =>
     counted.reduce((all, { active }) => all + active, 0)
@@ -116,9 +123,11 @@ function plannedSessions({ parts }: ControlPlane, site: Site, release: Release):
   return { staying: sum(of) - moving, moving, movable: sum(of.filter(({ compatible }) => compatible)), of }
 }
 
-function sessionsOn(from: Release, to: Release, active: number): PlannedSessions {
-  const compatible = canServe(from.registration, to.registration)
-  const moves = compatible ? to.registration.takeOver : 'never'
+function sessionsOn(site: Site, from: Release, to: Release, active: number): PlannedSessions {
+  const compatible = canServe(from.registration, to.registration, versionOrder(site))
+  // By itself a session only moves forwards; going back leaves everybody where he is.
+  const isForwards = compareReleases(site, from, to) < 0
+  const moves = compatible && isForwards ? to.registration.takeOver : 'never'
   return { version: from.registration.version, active, compatible, moves }
 }
 

@@ -210,6 +210,7 @@ export class ReleaseController {
       if (other.index === release.index) continue
       const why = because === 'superseded' ? `"${release.registration.version}" is active` : cause
       this.#apply(site, other, { type: 'drain', because }, why)
+      if (because === 'aborted') this.rollouts.releaseBorn(site, current(site, other), release, cause)
     }
     this.#apply(site, release, { type: 'activate' }, cause)
     site.wasEverActive = true
@@ -286,4 +287,9 @@ export class ReleaseController {
     this.#parts.events.add('transition', cause, { site: site.policy.site, release: version, from, to, hash })
     this.#hasChanged = true
   }
+}
+
+/** The release as it is after what was applied to it. */
+function current(site: Site, release: Release): Release {
+  return site.releases.get(release.registration.version) ?? release
 }

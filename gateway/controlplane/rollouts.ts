@@ -14,9 +14,10 @@ import {
   type StepPlan,
 } from '../domain/rollout.js'
 import type { TimeSpan } from '../domain/session.js'
+import { canServe } from '../domain/version-order.js'
 import type { EventLog, EventType } from './event-log.js'
 import { armsText, excessText, shareText } from './rollout-text.js'
-import { isFrozen, type Site } from './site-register.js'
+import { isFrozen, versionOrder, type Site } from './site-register.js'
 import type { ReleaseTraffic, Traffic } from './traffic.js'
 
 export interface RolloutParts {
@@ -113,12 +114,28 @@ export class Rollouts {
     site.rollout = null
     this.#watches.delete(site)
     if (version === rollout.stable) {
-      this.#say(site, rollout, 'rollout-aborted', `${cause}; ${figures}`)
+      this.#say(site, rollout, 'rollout-aborted', `${cause}; ${figures}; ${bornText(site, rollout)}`)
       return 'aborted'
     }
     if (version === rollout.candidate) this.#say(site, rollout, 'rollout-finished', `${cause}; ${figures}`)
     else this.#say(site, rollout, 'rollout-ended', `"${version}" takes its place: ${cause}; ${figures}`)
     return 'superseded'
+  }
+
+  /** Those born on an aborted candidate move to the stable release where both the file and the rule say so. */
+  releaseBorn(site: Site, candidate: Release, stable: Release, cause: string): void {
+    if (candidate.registration.onAbort !== 'move' || !canGoBack(site, candidate, stable)) return
+    const { apply, clock } = this.#parts
+    const to = stable.registration.version
+    const order = {
+      to,
+      because: 'abort',
+      perSecond: null,
+      isForced: false,
+      by: cause,
+      since: clock.now(),
+    } as const
+    apply(site, candidate, { type: 'order-move', order }, cause)
   }
 
   #evidence(site: Site, rollout: Rollout): RolloutEvidence {
@@ -166,6 +183,18 @@ export function otherArm(site: Site, { registration: { version } }: Release): Re
   if (rollout === null) return null
   if (version === rollout.candidate) return arm(site, rollout.stable)
   return version === rollout.stable ? arm(site, rollout.candidate) : null
+}
+
+function canGoBack(site: Site, candidate: Release, stable: Release): boolean {
+  return canServe(candidate.registration, stable.registration, versionOrder(site))
+}
+
+/** What becomes of those born on an aborted candidate. */
+function bornText(site: Site, rollout: Rollout): string {
+  const [candidate, stable] = [arm(site, rollout.candidate), arm(site, rollout.stable)]
+  if (candidate.registration.onAbort === 'keep') return 'its sessions stay'
+  if (canGoBack(site, candidate, stable)) return `its sessions move to "${rollout.stable}"`
+  return `its sessions stay, as "rollbackTo" does not let them go back to "${rollout.stable}"`
 }
 
 function stepText(rollout: Rollout): string {

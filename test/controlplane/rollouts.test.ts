@@ -156,7 +156,7 @@ t.test(
     t.same(eventsOf(run, 'rollout-aborted'), [
       'error rate 47.5% against 1%, tolerated 5% more; ' +
         '"2.0.0": 40 births, 40 requests, 19 failed (47.5%), p95 24 ms; ' +
-        '"1.0.0": 300 births, 300 requests, 3 failed (1%), p95 24 ms',
+        '"1.0.0": 300 births, 300 requests, 3 failed (1%), p95 24 ms; its sessions stay',
     ])
     t.match(run.release('2.0.0'), { wasGivenUp: true, state: { because: 'aborted' } })
     for (const ms of [promiseMs, 1000, 1000]) await passed(run, ms)
@@ -176,6 +176,24 @@ t.test('what the candidate answered before its rollout is not judged', async (t)
   saw(run, '2.0.0', 30)
   await passed(run, 1000)
   t.same(shares(run), { '2.0.0': 0.25, '1.0.0': 0.75 })
+})
+
+t.test('onAbort: move orders those who were born on it back, where the rule lets them', async (t) => {
+  for (const [rollbackTo, order_, told] of [
+    ['1.0.0', { to: '1.0.0', because: 'abort', isForced: false }, /; its sessions move to "1.0.0"$/],
+    [undefined, null, /; its sessions stay, as "rollbackTo" does not let them go back to "1.0.0"$/],
+  ] as const) {
+    const words = { onAbort: 'move', ...(rollbackTo !== undefined && { rollbackTo }) }
+    const { run } = await begun(t, words)
+    run.first.saw(run.release('2.0.0').index, { exchangesOpen: 1 })
+    saw(run, '2.0.0', 40, 30)
+    await passed(run, minute)
+    t.same(run.states, ['1.0.0 active', '2.0.0 draining'])
+    t.match(run.release('2.0.0').moveOrder, order_)
+    t.match(eventsOf(run, 'rollout-aborted'), [told])
+    run.plane.controller.orders.activate(run.site, run.release('2.0.0'), order)
+    t.equal(run.release('2.0.0').moveOrder, null, 'made active after all it keeps them')
+  }
 })
 
 t.test('an operator ends a rollout either way, and each way says who', async (t) => {

@@ -163,7 +163,7 @@ function orderFindings(registration: Registration, order: ReleaseOrder): readonl
 
 /** Rules of one registration, of a site whose releases are in that order. */
 export function registrationFindings(registration: Registration, order: ReleaseOrder): readonly Finding[] {
-  const { site, targets, takeOver, compatibleFrom, requires } = registration
+  const { site, targets, takeOver, compatibleFrom, requires, onAbort, rollbackTo } = registration
   const findings: Finding[] = [
     ...repeated('targets', targets),
     ...stepFindings(registration),
@@ -174,6 +174,13 @@ export function registrationFindings(registration: Registration, order: ReleaseO
       warning(
         ['takeOver'],
         'of no use without "compatibleFrom": no session of another version can move here',
+      ),
+    )
+  if (onAbort === 'move' && rollbackTo === null)
+    findings.push(
+      warning(
+        ['onAbort'],
+        'of no use without "rollbackTo": no session may move back to an older release that is not declared',
       ),
     )
   if (Object.hasOwn(requires, site))

@@ -28,7 +28,6 @@ const notYet: readonly NotYet[] = [
   { kind: 'site', path: 'session.onReleaseGone', asksForIt: is('move'), sentence: actsAsRefuse },
   { kind: 'site', path: 'retain.maxDrain', asksForIt: isOtherThan('never') },
   { kind: 'site', path: 'retain.onOverflow', asksForIt: isOtherThan('keep') },
-  { kind: 'registration', path: 'onAbort', asksForIt: isOtherThan('keep') },
 ]
 
 /** The keys of a kind of file whose feature is not built. */
