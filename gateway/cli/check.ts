@@ -2,6 +2,7 @@
 // way the gateway does and changes nothing.
 import { join } from 'node:path'
 import { ChokidarConfigSource } from '../adapters/chokidar-config-source.js'
+import { activeAtStart } from '../controlplane/config/active-at-start.js'
 import type {
   ConfigProblem,
   DesiredSite,
@@ -60,15 +61,6 @@ function activationInWords({ activate }: Registration): string {
   return `in steps: ${steps.join(', ')}`
 }
 
-/** The version that would become active from an empty state: the one steered to, else the newest `auto` one. */
-function activeAtStart({ policy, registrations }: DesiredSite): ReleaseVersion | null {
-  if (policy.active !== null)
-    return registrations.find(({ version }) => version === policy.active)?.version ?? null
-  const auto = registrations.filter(({ activate }) => activate.kind === 'auto').map(({ version }) => version)
-  if (policy.order === 'registration') return auto.at(-1) ?? null
-  return auto.toSorted(compareVersions).at(-1) ?? null
-}
-
 function fateOf(
   { version, activate }: Registration,
   active: ReleaseVersion | null,
@@ -78,7 +70,10 @@ function fateOf(
   const isAwaited =
     policy.session.legacy?.release === version && (active !== null || activate.kind === 'manual')
   if (isAwaited) return 'draining: serves visitors from before the gateway'
-  return activate.kind === 'auto' ? 'draining: serves its sessions' : 'staged: waits for its activation'
+  if (activate.kind === 'auto') return 'draining: serves its sessions'
+  return activate.kind === 'steps' && active !== null
+    ? `active beside "${active}", by steps`
+    : 'staged: waits for its activation'
 }
 
 function plannedSite(site: DesiredSite): PlannedSite {

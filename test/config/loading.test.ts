@@ -320,6 +320,36 @@ t.test('versions and sites that nobody declares are warned of', async (t) => {
   ])
 })
 
+t.test('a requirement that another site would not meet is warned of beforehand', async (t) => {
+  const said = (range: string, activate: string, billing: readonly string[]): readonly string[] => {
+    const others = billing.map((version) => [
+      `sites/billing/releases/${version}.yaml`,
+      `${targets}activate: auto`,
+    ])
+    const contents = {
+      ...shop,
+      [shopFile]: 'hosts: [shop.example]',
+      [one]: `${targets}activate: ${activate}\nrequires: { billing: "${range}" }`,
+      [two]: `${targets}activate: auto`,
+      'sites/billing/site.yaml': 'hosts: [billing.example]',
+      ...(Object.fromEntries(others) as Record<string, string>),
+    }
+    return told(load(contents)).filter((line) => line.includes('requires'))
+  }
+  const place = `${one}:3:22: requires.billing: warning:`
+  const there = (version: string, range: string) =>
+    `${place} "${version}", which would be active on "billing" from an empty state, is outside "${range}"`
+  t.strictSame(said('>=3.1 <4', 'manual', ['3.1.0', '3.2.0']), [])
+  t.strictSame(said('>=3.1 <4', 'manual', ['3.1.0', '4.0.0']), [there('4.0.0', '>=3.1 <4')])
+  t.strictSame(said('>=5', 'manual', ['4.0.0']), [
+    `${there('4.0.0', '>=5')}, and so is every other version there`,
+  ])
+  t.strictSame(said('>=5', 'auto', ['4.0.0']), [], 'it would not be active itself')
+  t.strictSame(said('*', 'manual', ['1.00C', '3.0.0']), [
+    `${place} "1.00C" of "billing" is no semantic version: it satisfies no range`,
+  ])
+})
+
 t.test('what is not built is accepted with a warning, the defaults without', async (t) => {
   const contents = {
     'gateway.yaml':
@@ -334,7 +364,6 @@ t.test('what is not built is accepted with a warning, the defaults without', asy
   t.strictSame(
     loaded.problems.map(({ path, message }) => `${path} ${message}`),
     [
-      'takeOver accepted, but has no effect in this version',
       'session.onReleaseGone accepted, but acts as "refuse" in this version',
       'retain.onOverflow accepted, but has no effect in this version',
     ],

@@ -1,8 +1,9 @@
 // What only shows when a site's files are seen together, or beside the other sites': versions and sites that nobody
 // declares. Warnings, for files may come in any order.
-import semver from 'semver'
 import type { Registration } from '../../domain/registration.js'
+import { satisfies } from '../../domain/requirements.js'
 import { compareVersions } from '../../domain/version-order.js'
+import { activeAtStart } from './active-at-start.js'
 import type { Finding } from './combinations.js'
 import type { ConfigProblem, DesiredSite } from './desired-state.js'
 import { problemOfFinding } from './read-file.js'
@@ -36,16 +37,37 @@ function legacyFindings({ policy, registrations }: DesiredSite): readonly Findin
 }
 
 /** A range is for semantic versions: of a site that has others only, it can never be satisfied. */
-function requirementFindings(registration: Registration, sites: readonly DesiredSite[]): readonly Finding[] {
+function requirementFindings(
+  registration: Registration,
+  site: DesiredSite,
+  sites: readonly DesiredSite[],
+): readonly Finding[] {
   return Object.entries(registration.requires).flatMap(([name, range]): readonly Finding[] => {
     const path = ['requires', name]
     const other = sites.find(({ policy }) => policy.site === name)
     if (other === undefined) return [{ severity: 'warning', path, message: `there is no site "${name}"` }]
     const versions = other.registrations.map(({ version }) => version)
-    if (versions.length === 0 || versions.some((version) => semver.valid(version) !== null)) return []
-    const message = `no version of "${name}" is a semantic one ("${versions[0]}"), so that none satisfies "${range}"`
-    return [{ severity: 'error', path, message }]
+    const odd = versions.filter((version) => satisfies(version, range) === null)
+    if (versions.length > 0 && odd.length === versions.length) {
+      const message = `no version of "${name}" is a semantic one ("${odd[0]}"), so that none satisfies "${range}"`
+      return [{ severity: 'error', path, message }]
+    }
+    const mayBoard = registration.activate.kind !== 'auto' || registration.version === activeAtStart(site)
+    const messages = [
+      ...odd.map((version) => `"${version}" of "${name}" is no semantic version: it satisfies no range`),
+      ...(mayBoard ? unmetAtStart(other, range) : []),
+    ]
+    return messages.map((message): Finding => ({ severity: 'warning', path, message }))
   })
+}
+
+/** The release that would be active there from an empty state, where the range excludes it. */
+function unmetAtStart(other: DesiredSite, range: string): readonly string[] {
+  const version = activeAtStart(other)
+  if (version === null || satisfies(version, range) !== false) return []
+  const able = other.registrations.some((each) => satisfies(each.version, range) === true)
+  const there = `"${version}", which would be active on "${other.policy.site}" from an empty state, is outside "${range}"`
+  return [able ? there : `${there}, and so is every other version there`]
 }
 
 /** Births of steps that are given back need a release whose code can run on the candidate's data. */
@@ -71,7 +93,7 @@ export function siteWarnings(
   const theirs = site.registrations.flatMap((registration) => {
     const document = sources.get(registration.file)
     if (document === undefined) return []
-    const findings = [...requirementFindings(registration, sites), ...stepFindings(registration, site)]
+    const findings = [...requirementFindings(registration, site, sites), ...stepFindings(registration, site)]
     return findings.map((finding) => problemOfFinding(finding, document))
   })
   return [...own, ...theirs]
