@@ -67,6 +67,7 @@ export const usualTable = buildRoutingTable({
       session: policy,
       stateless: [],
       transportSecurity: '',
+      errorPages: [],
       assets: [],
       pagePin: null,
       adoption: null,

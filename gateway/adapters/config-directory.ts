@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ConfigListing, ConfigProblem } from '../controlplane/config/desired-state.js'
-import { isConfigName, roleOf } from '../controlplane/config/file-kinds.js'
+import { isConfigName, isPageName, roleOf } from '../controlplane/config/file-kinds.js'
 
 /** What stands at a path, and a stamp that changes whenever it does. */
 export interface Sighting {
@@ -90,17 +90,27 @@ function mayCount(folder: string, name: string): boolean {
   const depth = depthOf(folder)
   if (depth === 0) return name === 'sites' || (isConfigName(name) && roleOf(name).role === 'gateway')
   if (depth === 1) return true
-  return isConfigName(name) || (depth === 2 && name === 'releases')
+  if (isErrorsFolder(folder)) return isPageName(name)
+  return isConfigName(name) || (depth === 2 && (name === 'releases' || name === 'errors'))
+}
+
+/** Where a site's own error pages stand. */
+function isErrorsFolder(path: string): boolean {
+  return depthOf(path) === 3 && path.endsWith('/errors')
 }
 
 /** Whether what was found is of the kind that belongs there. */
 function counts(path: string, { kind }: Sighting): boolean {
   const depth = depthOf(path)
   const name = path.slice(path.lastIndexOf('/') + 1)
-  const isFolderPlace = depth === 0 || path === 'sites' || depth === 2 || (depth === 3 && name === 'releases')
+  const isFolderPlace =
+    depth === 0 ||
+    path === 'sites' ||
+    depth === 2 ||
+    (depth === 3 && (name === 'releases' || name === 'errors'))
   if (kind === 'folder') return isFolderPlace
   if (kind === 'unreadable') return true
-  return isConfigName(name) && depth > 0
+  return (isConfigName(name) || (depth === 4 && isPageName(name))) && depth > 0
 }
 
 /** Looks at everything below a directory that counts as configuration. */

@@ -43,7 +43,7 @@ function isUnknownMethod({ rawPacket, bytesParsed = 0 }: ParserError): boolean {
 
 /** The answer to what never became a request. */
 export function refusalOfFront(code: ErrorCode): ErrorResponse {
-  return errorResponse(code, { accept: '', requestId: newRequestId(), wayOut: null })
+  return errorResponse(code, { accept: '', requestId: newRequestId(), wayOut: null, page: null })
 }
 
 /** A whole answer that closes the connection. */

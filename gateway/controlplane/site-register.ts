@@ -74,6 +74,9 @@ function bounded(superseded: readonly SupersededPromise[]): SupersededPromise[] 
   return [{ promiseMs, tokenMs: Math.max(oldest.tokenMs, next.tokenMs), at: next.at }, ...rest]
 }
 
+/** What a site that was saved by an earlier version has not. */
+const laterPolicies = { hsts: null, errorPages: [] } as const
+
 export class SiteRegister {
   readonly #sites = new Map<SiteName, Site>()
   #nextIndex = 0
@@ -173,7 +176,8 @@ export class SiteRegister {
     this.#nextIndex = saved.nextIndex
     for (const site of saved.sites) {
       const releases = new Map(site.releases.map((release) => [release.registration.version, release]))
-      this.#sites.set(site.policy.site, { ...site, superseded: [...site.superseded], releases })
+      const policy = { ...laterPolicies, ...site.policy }
+      this.#sites.set(policy.site, { ...site, policy, superseded: [...site.superseded], releases })
     }
   }
 }

@@ -42,6 +42,7 @@ function siteSpec(site: Site, sources: TableSources): SiteSpec {
     session: site.policy.session,
     stateless: site.policy.stateless,
     transportSecurity: transportSecurityLine(site.policy.hsts),
+    errorPages: site.policy.errorPages,
     assets: site.policy.assets.fallback === 'none' ? [] : site.policy.assets.paths,
     pagePin: pagePinOf(site.policy.pagePin),
     adoption: adoptionSpec(
@@ -73,9 +74,9 @@ function departureOf(site: Site, release: Release, move: Move | undefined, sourc
   }
 }
 
-/** RFC 6797 section 6.1. A site that was kept from before there was such a policy has none. */
-function transportSecurityLine(policy: TransportSecurity | null | undefined): string {
-  if (policy === null || policy === undefined) return ''
+/** RFC 6797 section 6.1. */
+function transportSecurityLine(policy: TransportSecurity | null): string {
+  if (policy === null) return ''
   const subDomains = policy.includeSubDomains ? '; includeSubDomains' : ''
   const preload = policy.preload ? '; preload' : ''
   return `Strict-Transport-Security: max-age=${Math.floor(policy.maxAgeMs / 1000)}${subDomains}${preload}`

@@ -1,5 +1,6 @@
 // A failed exchange as the client sees it: the only place where an error becomes a status and a page. HTML for whoever
 // accepts it, else application/problem+json (RFC 9457).
+import { escapeHtml, renderErrorPage, type ErrorTemplate } from '../domain/error-template.js'
 import { errorKinds, type ErrorCode } from '../domain/errors.js'
 
 export interface ErrorResponse {
@@ -20,6 +21,8 @@ export interface ErrorContext {
   readonly requestId: string
   /** Null where the page has no way out to offer. */
   readonly wayOut: WayOut | null
+  /** The site's own page; null: ours. */
+  readonly page: ErrorTemplate | null
 }
 
 /** Seconds after which a refused visitor may try again. */
@@ -28,7 +31,7 @@ const retryAfterS = 5
 export function errorResponse(code: ErrorCode, context: ErrorContext): ErrorResponse {
   const kind = errorKinds[code]
   const isHtml = context.accept.includes('text/html')
-  const text = isHtml ? htmlPage(code, context) : problem(code, context)
+  const text = isHtml ? pageOf(code, context) : problem(code, context)
   const retry = kind.status === 503 ? `Retry-After: ${retryAfterS}\r\n` : ''
   const type = isHtml ? 'text/html; charset=utf-8' : 'application/problem+json'
   return {
@@ -58,6 +61,14 @@ function problem(code: ErrorCode, context: ErrorContext): string {
   })
 }
 
+function pageOf(code: ErrorCode, context: ErrorContext): string {
+  const { page, requestId, wayOut } = context
+  if (page === null) return htmlPage(code, context)
+  const { status, message } = errorKinds[code]
+  const [link, linkText] = [wayOut?.target ?? '', wayOut?.text ?? '']
+  return renderErrorPage(page, { status: String(status), code, message, requestId, link, linkText })
+}
+
 function htmlPage(code: ErrorCode, context: ErrorContext): string {
   const kind = errorKinds[code]
   const title = `${kind.message[0]?.toUpperCase()}${kind.message.slice(1)}`
@@ -73,8 +84,4 @@ small{color:#666}@media(prefers-color-scheme:dark){body{background:#111;color:#e
 <body><h1>${title}</h1>${wayOut}
 <p><small>${kind.status} ${code}, request ${escapeHtml(context.requestId)}</small></p></body></html>
 `
-}
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`)
 }

@@ -35,7 +35,11 @@ export function refusalOf(code: ErrorCode, { head, requestId, site, identity }: 
   const wayOut = canRestart
     ? { target: withRestart(head.target), text: 'Start a new session' }
     : previewWayOut(code, head)
-  return errorResponse(code, { accept: headerOf(head, 'accept'), requestId, wayOut })
+  const page = site?.errorPages.templateOf(code) ?? null
+  const answer = errorResponse(code, { accept: headerOf(head, 'accept'), requestId, wayOut, page })
+  const isSecure = identity?.isSecure ?? head.isSecure
+  if (site === null || site.transportSecurity === '' || !isSecure) return answer
+  return { ...answer, lines: `${answer.lines}\r\n${site.transportSecurity}` }
 }
 
 /** A navigation whose pass is over: the same address again, without it. */

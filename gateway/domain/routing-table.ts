@@ -1,6 +1,7 @@
 // The immutable table by which a worker routes: what the control plane publishes (plain values that cross a process
 // border) and the form in which a request looks things up. Everything a request needs is computed here, once.
 import type { AdoptionSpec } from './adoption-spec.js'
+import { ErrorPages, type ErrorPage } from './error-template.js'
 import { fnv1a32 } from './fnv.js'
 import { GoneReleases, type GoneSpec } from './gone-releases.js'
 import { HostNames } from './host-names.js'
@@ -36,6 +37,8 @@ export interface SiteSpec {
   readonly stateless: readonly string[]
   /** The line `Strict-Transport-Security` of answers under TLS; empty for none. */
   readonly transportSecurity: string
+  /** The site's own pages for errors. */
+  readonly errorPages: readonly ErrorPage[]
   /** Paths of what another release may have where the visitor's own has not; none: never looked for. */
   readonly assets: readonly PathPattern[]
   /** Null where pages may not name their release. */
@@ -113,6 +116,7 @@ export interface SiteRoute {
   readonly endsOn: PathSet
   /** The line `Strict-Transport-Security` of answers under TLS; empty for none. */
   readonly transportSecurity: string
+  readonly errorPages: ErrorPages
   /** Null where nothing is looked for in other releases. */
   readonly assets: PathSet | null
   readonly pagePin: PagePin | null
@@ -191,6 +195,7 @@ class BuiltSite implements SiteRoute {
   readonly stateless: PathSet
   readonly endsOn: PathSet
   readonly transportSecurity: string
+  readonly errorPages: ErrorPages
   readonly assets: PathSet | null
   readonly pagePin: PagePin | null
   readonly adoption: AdoptionRoute | null
@@ -210,6 +215,7 @@ class BuiltSite implements SiteRoute {
     this.stateless = new PathSet(spec.stateless)
     this.endsOn = new PathSet(spec.session.endsOn.paths)
     this.transportSecurity = spec.transportSecurity
+    this.errorPages = new ErrorPages(spec.errorPages)
     this.assets = spec.assets.length === 0 ? null : new PathSet(spec.assets)
     this.pagePin = spec.pagePin
     this.applicationCookie = applicationCookie(spec.session)

@@ -1,5 +1,6 @@
 // What a site's file says, as values: durations in milliseconds (`never` is Infinity, `immediately` is 0), shares as
 // fractions of 1. Read once at the border (controlplane/config); nobody else knows how it was written.
+import type { ErrorPage } from './error-template.js'
 import type { ReleaseVersion, SiteName } from './ids.js'
 
 /** An exact host name, `*.example.com`, or `*`; lower case, without port. */
@@ -118,6 +119,8 @@ export interface SitePolicy {
   readonly pagePin: PagePinPolicy
   /** Null: nothing is said of it. */
   readonly hsts: TransportSecurity | null
+  /** The site's own pages for errors, out of files beside its own. */
+  readonly errorPages: readonly ErrorPage[]
   /** Steers activation from the file. */
   readonly active: ReleaseVersion | null
   readonly freeze: boolean

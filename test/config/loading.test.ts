@@ -370,6 +370,44 @@ t.test('what is not built is accepted with a warning, the defaults without', asy
   )
 })
 
+t.test("a site's error pages: every mistake with its place, the last good content stays", async (t) => {
+  const page = 'sites/shop/errors/503.html'
+  const pagesOf = ({ sites }: LoadedConfig) => sites[0]?.policy.errorPages
+  const good = { ...shop, [page]: '<h1>{{message}}</h1>\n', 'sites/shop/errors/default.html': '' }
+  const { lastGood } = load(good)
+  t.strictSame(told(load(good)), [])
+  t.strictSame(pagesOf(load(good)), [
+    { of: '503', html: '<h1>{{message}}</h1>\n' },
+    { of: 'default', html: '' },
+  ])
+  const mistakes: readonly (readonly [html: string, said: string])[] = [
+    [
+      '<p>\n  {{massage}}',
+      '2:3: found "{{massage}}", allowed: "{{status}}", "{{code}}", "{{message}}", "{{requestId}}", "{{link}}", "{{linkText}}"',
+    ],
+    ['{{#link}}', '1:1: found "{{#link}}" without "{{/link}}"'],
+    ['a{{/link}}', '1:2: found "{{/link}}", allowed: "{{#link}}" and then "{{/link}}"'],
+    ['{{#link}}{{#link}}', '1:10: found "{{#link}}", allowed: "{{#link}}" and then "{{/link}}"'],
+    ['x'.repeat(65_537), ' found 65537 characters, allowed: up to 65536'],
+  ]
+  for (const [html, said] of mistakes) {
+    const bad = load({ ...good, [page]: html }, { lastGood })
+    t.strictSame(
+      told(bad).map((line) => line.replace(/^(\S+?html:)/, '')),
+      [said],
+    )
+    t.equal(pagesOf(bad)?.[0]?.html, '<h1>{{message}}</h1>\n')
+    t.strictSame(bad.keptFiles, [page])
+    t.strictSame(
+      pagesOf(load({ ...good, [page]: html }))?.map(({ of }) => of),
+      ['default'],
+    )
+  }
+  const unknown = load({ ...good, 'sites/shop/errors/no_relaese.html': '' })
+  t.match(told(unknown), [/no_relaese\.html: no error has .* did you mean "no_release\.html"\?$/])
+  t.strictSame(pagesOf(load(without(good, page), { lastGood })), [{ of: 'default', html: '' }], 'deleted')
+})
+
 t.test('a folder that vanishes changes nothing, and the error shows', async (t) => {
   const all = {
     'gateway.yaml': 'workers: 2',

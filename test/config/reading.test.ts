@@ -91,6 +91,7 @@ const siteDefaults = {
   assets: { paths: [], fallback: 'previous' },
   pagePin: { header: null, query: null, sharedSessions: false },
   hsts: null,
+  errorPages: [],
   active: null,
   freeze: false,
   windows: [],

@@ -130,6 +130,11 @@ t.test('a listing has every file that counts and no other', async (t) => {
     ['sites/stray.yaml', 's'],
     ['sites/shop/notes.txt', ''],
     ['sites/shop/deeper/x.yaml', ''],
+    ['sites/shop/deeper/503.html', ''],
+    ['sites/shop/503.html', ''],
+    ['sites/shop/errors/503.html', 'page'],
+    ['sites/shop/errors/.503.html', ''],
+    ['sites/shop/errors/503.yaml', ''],
     [`${releases}/2.0.0.json`, 'two'],
     [`${releases}/.3.0.0.yaml.swp`, ''],
     [`${releases}/.#3.0.0.yaml`, ''],
@@ -146,12 +151,13 @@ t.test('a listing has every file that counts and no other', async (t) => {
   t.strictSame(listing, {
     files: [
       { path: 'gateway.yml', content: 'g' },
+      { path: 'sites/shop/errors/503.html', content: 'page' },
       { path: `${releases}/1.0.0.yaml`, content: 'one' },
       { path: `${releases}/2.0.0.json`, content: 'two' },
       { path: siteFile, content: '' },
       { path: 'sites/stray.yaml', content: 's' },
     ],
-    directories: ['.', 'sites', 'sites/shop', releases],
+    directories: ['.', 'sites', 'sites/shop', 'sites/shop/errors', releases],
     unreadable: [],
   })
 })

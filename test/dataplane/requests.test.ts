@@ -17,6 +17,7 @@ import { PassReader } from '../../gateway/dataplane/preview-pass.js'
 import { RequestIdentity } from '../../gateway/dataplane/request-identity.js'
 import { restartAskedBy, withRestart } from '../../gateway/domain/restart-link.js'
 import { Tombstones } from '../../gateway/dataplane/tombstones.js'
+import { ErrorPages } from '../../gateway/domain/error-template.js'
 import { errorKinds, type ErrorCode } from '../../gateway/domain/errors.js'
 import type { ReleaseVersion, SessionId, SiteName } from '../../gateway/domain/ids.js'
 import type { ReleaseRoute, SiteRoute } from '../../gateway/domain/routing-table.js'
@@ -562,7 +563,7 @@ t.test('the way to a new session is the address of the visitor himself, on this 
 })
 
 t.test('an error is a page for who reads pages and a problem for everybody else', async (t) => {
-  const context = { accept: 'text/html,*/*', requestId: 'id-1', wayOut: null }
+  const context = { accept: 'text/html,*/*', requestId: 'id-1', wayOut: null, page: null }
   const page = errorResponse('no_release', context)
   t.equal(page.status, 503)
   t.match(
@@ -591,6 +592,7 @@ t.test(
         accept: '',
         requestId: 'x',
         wayOut: null,
+        page: null,
       })
       t.equal(status, kind.status)
       t.match(lines, /Cache-Control: no-store/)
@@ -605,9 +607,33 @@ t.test('what a visitor sends never becomes markup', async (t) => {
     accept: 'text/html',
     requestId: '<b>',
     wayOut: { target: hostile, text: 'Start <b>anew' },
+    page: null,
   }).body.toString()
   t.notMatch(page, /<script>|<b>/)
   t.match(page, '<a href="/&#34;&#62;&#60;script&#62;alert(&#39;1&#39;)&#60;/script&#62;&#38;">')
+})
+
+t.test("a site's own page says what ours says, and never as markup", async (t) => {
+  const html =
+    '{{status}} {{code}} {{message}} {{requestId}}{{#link}} <a href="{{link}}">{{linkText}}</a>{{/link}} {{ {{x y}}'
+  const pages = new ErrorPages([
+    { of: 'default', html: 'any' },
+    { of: '503', html: 'busy' },
+    { of: 'release_gone', html },
+  ])
+  const shown = (code: ErrorCode, changes: object = {}): string => {
+    const page = pages.templateOf(code)
+    const context = { accept: 'text/html', requestId: '<id>', wayOut: null, page, ...changes }
+    return errorResponse(code, context).body.toString()
+  }
+  t.equal(shown('connection_lost'), 'any')
+  t.equal(shown('no_release'), 'busy')
+  const message = 'the release of this session is no longer served'
+  t.equal(shown('release_gone'), `503 release_gone ${message} &#60;id&#62; {{ {{x y}}`)
+  const wayOut = { target: '/"><b>', text: '<i>' }
+  t.match(shown('release_gone', { wayOut }), ' <a href="/&#34;&#62;&#60;b&#62;">&#60;i&#62;</a> {{')
+  t.match(shown('release_gone', { accept: '*/*' }), '"code":"release_gone"', 'for who reads pages only')
+  t.equal(new ErrorPages([]).templateOf('no_release'), null)
 })
 
 t.test('a new session begins by a redirect that no cache keeps', async (t) => {

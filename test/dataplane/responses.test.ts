@@ -81,6 +81,7 @@ function tableOf(
     session: { ...policy, ...session },
     stateless: [],
     transportSecurity: '',
+    errorPages: [],
     assets: [],
     pagePin: null,
     adoption: null,

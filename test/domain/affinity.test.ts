@@ -92,6 +92,7 @@ function siteOf({
     session: { ...policy, ...session },
     stateless: ['/robots.txt', '/public/*'],
     transportSecurity: '',
+    errorPages: [],
     assets: [],
     pagePin: pagePin ?? null,
     adoption:

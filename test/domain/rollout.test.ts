@@ -115,6 +115,7 @@ function tableOf(rollout: Rollout): SiteSpec {
     pagePin: null,
     adoption: null,
     transportSecurity: '',
+    errorPages: [],
     rolloutId: rollout.id,
     releases: [spec(versions.candidate, 1), spec(versions.stable, 0)],
   } as unknown as SiteSpec

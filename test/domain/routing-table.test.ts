@@ -52,6 +52,7 @@ function siteSpec(name: string, hosts: string[], releases: ReleaseSpec[] = []): 
     session,
     stateless: [],
     transportSecurity: '',
+    errorPages: [],
     assets: [],
     pagePin: null,
     adoption: null,

@@ -139,6 +139,7 @@ function tableOf(health: readonly boolean[]) {
         session: policy,
         stateless: [],
         transportSecurity: '',
+        errorPages: [],
         assets: [],
         pagePin: null,
         adoption: null,

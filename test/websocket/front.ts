@@ -154,6 +154,7 @@ function tableOf(releases: readonly ReleaseSpec[], changes: Partial<SiteSpec>) {
         session: policy,
         stateless: ['/public/*'],
         transportSecurity: '',
+        errorPages: [],
         assets: [],
         pagePin: null,
         adoption: null,

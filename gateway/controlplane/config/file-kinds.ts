@@ -7,6 +7,7 @@ export type FileRole =
   | { readonly role: 'gateway' }
   | { readonly role: 'site'; readonly site: SiteName }
   | { readonly role: 'registration'; readonly site: SiteName; readonly name: string }
+  | { readonly role: 'error-page'; readonly site: SiteName; readonly name: string }
   | { readonly role: 'stray' }
 
 const ending = /\.(?:yaml|yml|json)$/
@@ -14,6 +15,11 @@ const ending = /\.(?:yaml|yml|json)$/
 /** Whether a file's name, without its folder, is one that counts: `*.yaml`, `*.yml` or `*.json` without a leading dot. */
 export function isConfigName(name: string): boolean {
   return ending.test(name) && !name.startsWith('.')
+}
+
+/** Whether a file's name, without its folder, is one of an error page. */
+export function isPageName(name: string): boolean {
+  return name.endsWith('.html') && !name.startsWith('.')
 }
 
 /** The folder of a site: `sites/shop`. */
@@ -33,6 +39,9 @@ export function roleOf(path: string): FileRole {
   const site = parseSiteName(folder)
   if (first !== 'sites' || site === null || rest.length > 0) return { role: 'stray' }
   if (/^site\.(?:yaml|yml|json)$/.test(third)) return { role: 'site', site }
+  if (third === 'errors' && isPageName(fourth)) {
+    return { role: 'error-page', site, name: fourth.slice(0, -'.html'.length) }
+  }
   if (third !== 'releases' || fourth === '') return { role: 'stray' }
   return { role: 'registration', site, name: fourth.replace(ending, '') }
 }

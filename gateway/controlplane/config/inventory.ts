@@ -11,6 +11,7 @@ export interface SiteInventory {
   /** Null where the site has no file of its own: it is removed. */
   readonly siteFile: string | null
   readonly registrations: readonly string[]
+  readonly errorPages: readonly string[]
 }
 
 const endings = ['.yaml', '.yml', '.json']
@@ -80,7 +81,8 @@ export function takeInventory(
     const twins = firstOfTwins(siteFiles, lastGood)
     problems.push(...twins.problems)
     const registrations = own.filter(({ role }) => role === 'registration').map(({ path }) => path)
-    return { site, siteFile: twins.path, registrations }
+    const errorPages = own.filter(({ role }) => role === 'error-page').map(({ path }) => path)
+    return { site, siteFile: twins.path, registrations, errorPages }
   })
   const orphans = sites.filter(({ siteFile, registrations }) => siteFile === null && registrations.length > 0)
   return { sites, problems: [...problems, ...orphans.map(orphaned)] }

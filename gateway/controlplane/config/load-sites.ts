@@ -12,6 +12,7 @@ import { problemOfFinding, readRegistration, readSite } from './read-file.js'
 import type { FileReading, RegistrationSite } from './read-file.js'
 import { Remembered } from './remembered.js'
 import { siteWarnings } from './site-warnings.js'
+import { loadErrorPages } from './load-error-pages.js'
 import type { HeldListing } from './vanished.js'
 import type { SourceDocument } from './yaml-document.js'
 
@@ -180,10 +181,14 @@ export function loadSites(held: HeldListing, lastGood: LastGoodFiles): LoadedSit
     }),
   )
   for (const { problems: found } of registrations.values()) problems.push(...found)
-  const loaded = settled.sites.map(({ policy, file, inventory: { site }, source }) => {
+  const loaded = settled.sites.map(({ policy: words, file, inventory: { site, errorPages }, source }) => {
     const own = registrations.get(site)
+    const { pages, problems: pageProblems } = loadErrorPages(errorPages, held, lastGood)
+    problems.push(...pageProblems)
+    const policy: SitePolicy = { ...words, errorPages: pages.map(({ page }) => page) }
     filesInForce.push({ path: file, isKept: settled.kept.has(file) })
     for (const { key, isFormer } of own?.settled ?? []) filesInForce.push({ path: key, isKept: isFormer })
+    filesInForce.push(...pages)
     const desired: DesiredSite = { policy, file, registrations: own?.settled.map(({ value }) => value) ?? [] }
     return { desired, source, sources: own?.sources ?? new Map<string, SourceDocument>() }
   })

@@ -20,6 +20,8 @@ config/
       site.yaml                   one application
       releases/
         2.4.0.yaml                one registration a file; its name is the version unless it says otherwise
+      errors/
+        503.html                  a page of the site's own for an error
 \`\`\`
 
 Files are YAML or JSON (\`.yaml\`, \`.yml\`, \`.json\`, without a leading dot). Durations are words: \`250ms\`, \`30s\`,
@@ -28,8 +30,8 @@ are \`512B\`, \`64KiB\`, \`1MiB\`, \`1GiB\`. A version is read as it is written:
 
 The directory is watched. A dropped, edited or deleted file takes effect within 200 ms of its last write, once its size
 and time have stood still for 50 ms; best is to write a file beside (with a leading dot) and rename it. On file systems
-that do not notify, set \`watch: poll\`. Of \`gateway.yaml\`, \`log\`, \`limits\`, \`trustedProxies\` and the certificates
-take effect at once; the rest at the next start.
+that do not notify, set \`watch: poll\`. Of \`gateway.yaml\`, \`log\`, \`limits\`, \`trustedProxies\`, \`via\` and the
+certificates take effect at once; the rest at the next start.
 
 - **A bad file changes nothing that runs.** Its last good content stays in force, over restarts too, and what is wrong
   with it shows in the log, the metric \`amarre_config_file_valid\`, the API and \`amarre check\`.
@@ -38,6 +40,11 @@ take effect at once; the rest at the next start.
   \`site.yaml\`, which drains its releases.
 - **Two files that declare one version**, or two sites that ask for one host: who has it keeps it, the other is refused.
 - \`amarre check DIR\` prints every problem with file, line and column and exits 1, or prints what would run and exits 0.
+- **Error pages** in \`sites/NAME/errors/\` stand in for the gateway's own for whoever accepts HTML; others get
+  \`application/problem+json\`. A file is named after an error's code (\`release_gone.html\`), a status (\`503.html\`) or
+  \`default.html\`, the first of these that is there counts, and it has up to 64 KiB. \`{{status}}\`, \`{{code}}\`,
+  \`{{message}}\`, \`{{requestId}}\`, \`{{link}}\` and \`{{linkText}}\` are filled in, escaped; what stands between
+  \`{{#link}}\` and \`{{/link}}\` shows only where there is a way out, such as a link that starts a new session.
 - An editor completes and checks the keys by the JSON Schemas: begin a file with
   \`# yaml-language-server: $schema=…\`, as the files in \`config/\` do.
 `

@@ -250,6 +250,7 @@ export function toSitePolicy(site: SiteName, words: SiteWords): SitePolicy {
     assets: words.assets,
     pagePin: words.pagePin,
     hsts: toTransportSecurity(words.hsts),
+    errorPages: [],
     active: words.active,
     freeze: words.freeze,
     windows: words.windows,
