@@ -236,6 +236,8 @@ function policyOf(name: string, hosts: string[]): SitePolicy {
     order: 'version',
     session,
     stateless: ['/x'],
+    hsts: { maxAgeMs: 1000, includeSubDomains: true, preload: false },
+    errorPages: [{ of: '503', html: 'page' }],
     assets: { paths: ['/y'], fallback: 'previous' },
     pagePin: { header: 'x-page', query: null, sharedSessions: true },
     retain: { previous: 4, warm: 0, maxDrainMs: Infinity, onOverflow: 'keep' },
@@ -288,6 +290,8 @@ t.test('a table has every release that serves, newest first; only the active one
   )
   t.match(shop, { site: 'shop', hosts: ['*'], stateless: ['/x'], assets: ['/y'], rolloutId: '10' })
   t.match(shop, { pagePin: { header: 'x-page', query: null }, adoption: null })
+  t.equal(shop?.transportSecurity, 'Strict-Transport-Security: max-age=1; includeSubDomains')
+  t.same(shop?.errorPages, [{ of: '503', html: 'page' }])
 })
 
 t.test('a removed site that still drains gives its host to its successor', async (t) => {
