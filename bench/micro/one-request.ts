@@ -28,7 +28,8 @@ import type {
   SiteName,
   TargetUrl,
 } from '../../gateway/domain/ids.js'
-import { buildRoutingTable, targetTag } from '../../gateway/domain/routing-table.js'
+import { buildRoutingTable } from '../../gateway/domain/routing-table.js'
+import { targetTag } from '../../gateway/domain/target-tag.js'
 import { promiseUntil } from '../../gateway/domain/session.js'
 import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
 

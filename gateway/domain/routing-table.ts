@@ -2,7 +2,6 @@
 // border) and the form in which a request looks things up. Everything a request needs is computed here, once.
 import type { AdoptionSpec } from './adoption-spec.js'
 import { ErrorPages, type ErrorPage } from './error-template.js'
-import { fnv1a32 } from './fnv.js'
 import { GoneReleases, type GoneSpec } from './gone-releases.js'
 import { HostNames } from './host-names.js'
 import type { ReleaseIndex, ReleaseVersion, SiteName, TargetUrl } from './ids.js'
@@ -12,6 +11,7 @@ import { PathSet } from './path-pattern.js'
 import type { TimeSpan } from './session.js'
 import { pickByShare } from './shares.js'
 import type { PathPattern, SessionPolicy } from './site-policy.js'
+import { targetTag } from './target-tag.js'
 
 export interface TargetSpec {
   readonly url: TargetUrl
@@ -144,14 +144,6 @@ export interface RoutingTable {
   /** By the Host header's name, lower case and without port. */
   siteOf(host: string): SiteRoute | null
   siteNamed(name: SiteName): SiteRoute | null
-}
-
-/**
- * The tag of a target: 32 bits of its address, salted with its site and release, never 0. It hides the address from a
- * glance and is no secret: who guesses the address can confirm the guess.
- */
-export function targetTag(site: SiteName, release: ReleaseVersion, url: TargetUrl): number {
-  return fnv1a32(`${site}\n${release}\n${url}`) || 1
 }
 
 /** Builds the table that requests use. Cost: linear in releases and targets; done once a publication. */

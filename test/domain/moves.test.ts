@@ -275,6 +275,7 @@ function siteOf(releases: Releases, session: Partial<SessionPolicy> = {}, change
     session: { ...policy, ...session },
     stateless: [],
     transportSecurity: '',
+    errorPages: [],
     assets: [],
     pagePin: null,
     adoption: null,

@@ -9,11 +9,11 @@ import type { Registration } from '../../gateway/domain/registration.js'
 import type { ReleaseState } from '../../gateway/domain/release.js'
 import {
   buildRoutingTable,
-  targetTag,
   type ReleaseSpec,
   type RoutingTable,
   type SiteSpec,
 } from '../../gateway/domain/routing-table.js'
+import { targetTag } from '../../gateway/domain/target-tag.js'
 import type { SessionPolicy, SitePolicy } from '../../gateway/domain/site-policy.js'
 import { newHealth } from '../../gateway/domain/target-health.js'
 
