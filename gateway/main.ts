@@ -26,6 +26,7 @@ import { loadConfig } from './controlplane/config/load-config.js'
 import { keysNeedingRestart } from './controlplane/config/restart-keys.js'
 import { ControlPlane } from './controlplane/control-plane.js'
 import { GatewayReader } from './controlplane/gateway-reader.js'
+import { OperatorDesk } from './controlplane/operator-desk.js'
 import type { SavedKeyRing } from './controlplane/key-ring.js'
 import { LedgerKeeper } from './controlplane/ledger-keeper.js'
 import { Journal } from './controlplane/ledger/journal.js'
@@ -209,9 +210,10 @@ async function assemble({
     publicUrl: () => front.urls.http,
     usesGeneratedKeys: isGenerated,
   })
+  const desk = new OperatorDesk({ plane, urls: () => front.urls, randomBytes: () => randomBytes(8) })
   const admin = await listenAdmin({
     ...settings.admin.listen,
-    api: createAdminApi({ view, metrics: createMetrics(view) }),
+    api: createAdminApi({ view, desk, metrics: createMetrics(view) }),
     token: await readToken(
       settings.admin.tokenFile ?? join(stateDirectory, 'admin-token'),
       settings.admin.tokenFile === null,

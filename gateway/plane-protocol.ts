@@ -1,6 +1,8 @@
 // The messages between the planes: what the main process and a worker say to each other. Types only. They cross a
 // process border by structured clone, so typed arrays and Infinity are welcome.
-import type { ReleaseVersion, SessionId, TargetUrl } from './domain/ids.js'
+import type { BirthCause, Decision } from './domain/affinity.js'
+import type { ErrorCode } from './domain/errors.js'
+import type { ReleaseVersion, SessionId, SiteName, TargetUrl } from './domain/ids.js'
 import type { MoveCause } from './domain/moves.js'
 import type { TableSpec } from './domain/routing-table.js'
 import type { SessionBatch } from './domain/session.js'
@@ -80,6 +82,54 @@ export interface MovedSession {
   readonly until: number
 }
 
+/** A request that nobody has sent. */
+export interface ExplainedRequest {
+  /** The site that is asked about. */
+  readonly site: SiteName
+  readonly head: {
+    readonly method: string
+    readonly target: string
+    readonly path: string
+    readonly names: readonly string[]
+    readonly values: readonly string[]
+    readonly remoteAddress: string
+    readonly isSecure: boolean
+  }
+}
+
+/** Where it would go, and why. Instants in wall ms. */
+export interface Explanation {
+  /** Of the table that says so. */
+  readonly generation: number
+  /** The site that answers for its host; null for none. */
+  readonly site: string | null
+  /** What would become of it; `link`: it begins or ends a preview. */
+  readonly outcome: Decision['kind'] | 'link'
+  /** The rule of affinity that speaks; null where it came to none. */
+  readonly rule: { readonly number: number; readonly name: string } | null
+  readonly release: string | null
+  /** Null where any of the release will do. */
+  readonly target: string | null
+  readonly error: ErrorCode | null
+  /** Until when that is promised; null where nothing is. */
+  readonly until: number | null
+  /** Of `stay`: its promise has passed, the request renews it. */
+  readonly revives: boolean
+  /** Of `board` and `move`. */
+  readonly because: BirthCause | MoveCause | null
+  /** The token that it was judged by. */
+  readonly token: {
+    readonly session: string
+    readonly release: string
+    readonly bornAt: number
+    readonly issuedAt: number
+    readonly until: number
+    readonly held: boolean
+  } | null
+  /** Why tokens and passes count as none. */
+  readonly rejected: readonly string[]
+}
+
 export type ToWorker =
   /** Comes with the bound socket of that listener. */
   | { readonly kind: 'socket'; readonly listener: ListenerSpec['name'] }
@@ -91,6 +141,8 @@ export type ToWorker =
   | { readonly kind: 'ended'; readonly sessions: readonly EndedSession[] }
   /** Sessions that moved elsewhere: answers in flight of their former release must not take them back. */
   | { readonly kind: 'moved'; readonly sessions: readonly MovedSession[] }
+  /** Where would this request go? Answered by `explained`. */
+  | { readonly kind: 'explain'; readonly id: number; readonly request: ExplainedRequest }
   /** Stop accepting, let exchanges finish for at most so long, then leave. */
   | { readonly kind: 'leave'; readonly withinMs: number }
 
@@ -158,6 +210,7 @@ export type FromWorker =
   | { readonly kind: 'touched'; readonly part: TouchedPart }
   | { readonly kind: 'ended'; readonly sessions: readonly EndedSession[] }
   | { readonly kind: 'moved'; readonly sessions: readonly MovedSession[] }
+  | { readonly kind: 'explained'; readonly id: number; readonly explanation: Explanation }
   | {
       readonly kind: 'log'
       readonly level: 'info' | 'warn' | 'error'

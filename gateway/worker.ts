@@ -12,6 +12,7 @@ import type { Downstream, Listener } from './dataplane/downstream.js'
 import type { DownstreamUpgrade, FrontCalls } from './dataplane/downstream-socket.js'
 import { beginExchange, beginUpgrade } from './dataplane/exchange.js'
 import { redirectedToHttps } from './dataplane/https-redirect.js'
+import { explainRequest } from './dataplane/explain.js'
 import { MovePace } from './dataplane/move-pace.js'
 import { MovedSessions } from './dataplane/moved-sessions.js'
 import { OpenExchanges } from './dataplane/open-exchanges.js'
@@ -144,6 +145,8 @@ function follow(message: ToWorker, socket: object | null): void {
     case 'moved':
       for (const moved of message.sessions) state.moved.add(moved)
       return
+    case 'explain':
+      return tell({ kind: 'explained', id: message.id, explanation: explainRequest(state, message.request) })
     case 'leave':
       return leave(message.withinMs)
     default:

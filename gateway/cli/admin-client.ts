@@ -1,6 +1,12 @@
 // The admin API from the command's side: one method a route, failures as sentences with a remedy. Knows of the gateway
 // only what admin-protocol.ts says.
 import type {
+  ExplainBody,
+  ExplanationStatus,
+  PreviewLink,
+  ReleaseSessions,
+} from '../controlplane/admin-protocol-desk.js'
+import type {
   EventStatus,
   GatewayStatus,
   KeyRotation,
@@ -70,13 +76,26 @@ export class AdminClient {
     return this.#order(`${pathOf(of)}/${verb}`, order)
   }
 
+  preview(of: ReleaseName, order: OrderBody): Promise<PreviewLink> {
+    return this.#order(`${pathOf(of)}/preview`, order)
+  }
+
+  /** At most so many. */
+  sessions(of: ReleaseName, limit: number): Promise<ReleaseSessions> {
+    return this.#read(`${pathOf(of)}/sessions?limit=${limit}`)
+  }
+
+  explain(site: string, request: ExplainBody): Promise<ExplanationStatus> {
+    return this.#order(`/api/v1/sites/${encodeURIComponent(site)}/explain`, request)
+  }
+
   async #read<Answer>(path: string): Promise<Answer> {
     return this.#answerOf(await this.#send(path, {}))
   }
 
   async #order<Answer>(
     path: string,
-    order: OrderBody,
+    order: OrderBody | ExplainBody,
     method: 'POST' | 'PUT' | 'DELETE' = 'POST',
   ): Promise<Answer> {
     const headers = { authorization: `Bearer ${await this.#token()}`, 'content-type': 'application/json' }

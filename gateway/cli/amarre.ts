@@ -2,6 +2,7 @@
 // The `amarre` command: its verbs, their options, and what an exit code says. Each verb has a file of its own, loaded
 // when it is called.
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander'
+import type { ExplainBody } from '../controlplane/admin-protocol-desk.js'
 import type { OrderBody } from '../controlplane/admin-protocol.js'
 import { productVersion } from '../product.js'
 import type { AdminClient } from './admin-client.js'
@@ -158,6 +159,40 @@ asking(
     },
   )
 
+asking('preview', 'print a link by which one browser sees a release before it is open to all')
+  .argument('<site>')
+  .argument('<version>')
+  .option('--ttl <duration>', 'how long link and preview last, as 30m or 2d; at most 7d', '1h')
+  .option('--url <address>', 'where the browser begins; by listeners and hosts unless given')
+  .option('--reason <text>', 'why, for the event log')
+  .option('--json', 'print JSON')
+  .action(async (site: string, version: string, options: PlaceOptions & Json & OrderBody) => {
+    const { preview } = await import('./preview.js')
+    exitCode = await preview(await clientOf(options), terminal, { ...options, site, version })
+  })
+
+asking('sessions', 'show who keeps a release alive')
+  .argument('<site>')
+  .argument('<version>')
+  .option('--limit <count>', 'how many', wholeNumber, 50)
+  .option('--json', 'print JSON')
+  .action(async (site: string, version: string, options: PlaceOptions & Json & { limit: number }) => {
+    const { sessions } = await import('./sessions.js')
+    exitCode = await sessions(await clientOf(options), terminal, { ...options, site, version })
+  })
+
+asking('explain', "tell where a request goes, by which rule and until when; without more, a newcomer's")
+  .argument('<site>')
+  .option('--cookie <name=value>', 'a cookie that it carries; repeatable', listed)
+  .option('--header <name: value>', 'a header that it carries; repeatable', listed)
+  .option('--url <address>', 'what it asks for: an address, or a path of the site')
+  .option('--method <method>', 'GET unless given')
+  .option('--json', 'print JSON')
+  .action(async (site: string, options: PlaceOptions & Json & ExplainBody) => {
+    const { explain } = await import('./explain.js')
+    exitCode = await explain(await clientOf(options), terminal, { ...options, site })
+  })
+
 const keys = program.command('keys').description('the keys that sign affinity tokens')
 
 asking('rotate', 'add a key and sign with it; no visitor notices', keys)
@@ -194,6 +229,10 @@ function duration(text: string): number {
   const unitMs = units[unit]
   if (unitMs === undefined) throw new InvalidArgumentError('allowed: a duration as 500ms, 30s, 10m, 2h or 7d')
   return Number(count) * unitMs
+}
+
+function listed(text: string, before: readonly string[] = []): readonly string[] {
+  return [...before, text]
 }
 
 function wholeNumber(text: string): number {

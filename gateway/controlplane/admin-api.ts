@@ -1,7 +1,8 @@
 // The routes of the admin API: each is one call of the gateway's view, answered as JSON. Knows nothing of the HTTP
 // library, nor who may change something: an adapter serves the routes and asks for the token.
-import { ApiError, jsonAnswer, textAnswer } from './admin-answers.js'
-import type { ApiAnswer } from './admin-answers.js'
+import { jsonAnswer, textAnswer } from './admin-answers.js'
+import { deskRoutes } from './admin-desk-routes.js'
+import { none, releaseAnswer, releaseOf, releasesOf, siteOf } from './admin-lookup.js'
 import { jsonSchemas } from './admin-schemas.js'
 import { planRoute } from './admin-plan-route.js'
 import type { ReleaseStatus } from './admin-protocol.js'
@@ -9,6 +10,7 @@ import { eventRange, operatorOf, orderOf, requireMatch, rollbackOf } from './adm
 import type { ApiRequest, ApiRoute } from './admin-route.js'
 import type { GatewayView } from './gateway-view.js'
 import { openApiDocument } from './openapi.js'
+import type { Desk } from './operator-desk.js'
 
 /** The exposition of the metrics, by whatever library. */
 export interface MetricsExposition {
@@ -24,13 +26,12 @@ export interface AdminApi {
 /** What the API is made of. */
 export interface AdminApiParts {
   readonly view: GatewayView
+  readonly desk: Desk
   readonly metrics: MetricsExposition
 }
 
-const none = { isChange: false, query: [], refusals: [] } as const
-
 /** The admin API over a running gateway. */
-export function createAdminApi({ view, metrics }: AdminApiParts): AdminApi {
+export function createAdminApi({ view, desk, metrics }: AdminApiParts): AdminApi {
   const routes = [
     ...probeRoutes(view),
     metricsRoute(metrics),
@@ -39,6 +40,7 @@ export function createAdminApi({ view, metrics }: AdminApiParts): AdminApi {
     planRoute(view),
     ...orderRoutes(view),
     ...siteOrderRoutes(view),
+    ...deskRoutes(view, desk),
   ]
   return { routes: [...routes, documentRoute(routes)] }
 }
@@ -255,26 +257,4 @@ function documentRoute(routes: readonly ApiRoute[]): ApiRoute {
     gives: 'text',
     answer: () => textAnswer(document, 'application/json'),
   }
-}
-
-function siteOf(view: GatewayView, request: ApiRequest): string {
-  releasesOf(view, request)
-  return request.params['site'] ?? ''
-}
-
-function releasesOf(view: GatewayView, { params }: ApiRequest): readonly ReleaseStatus[] {
-  const releases = view.releases(params['site'] ?? '')
-  if (releases === null) throw new ApiError(404, `no site "${params['site']}"`)
-  return releases
-}
-
-function releaseOf(view: GatewayView, request: ApiRequest): ReleaseStatus {
-  const { site, version } = request.params
-  const found = releasesOf(view, request).find((release) => release.version === version)
-  if (found === undefined) throw new ApiError(404, `no release "${version}" of site "${site}"`)
-  return found
-}
-
-function releaseAnswer(release: ReleaseStatus): ApiAnswer {
-  return jsonAnswer(release, 200, { etag: `"${release.generation}"` })
 }

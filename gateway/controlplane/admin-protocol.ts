@@ -243,6 +243,10 @@ export interface OrderBody {
   readonly force?: boolean
   /** Of a rollback: the version to go back to. */
   readonly to?: string
+  /** Of a preview: how long it lasts, as `30m` or `2d`. */
+  readonly ttl?: string
+  /** Of a preview: where the browser begins, as it sees the site. */
+  readonly url?: string
 }
 
 /** RFC 9457. */

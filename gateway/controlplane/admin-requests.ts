@@ -1,21 +1,30 @@
 // Parsers of what a request to the admin API carries. Inside, nobody validates again. Knows nothing
 // of the HTTP library.
 import { ApiError } from './admin-answers.js'
+import { longestPreviewMs, shortestPreviewMs, usualPreviewMs } from '../domain/preview-pass.js'
 import type { OrderBody } from './admin-protocol.js'
 import type { ApiRequest } from './admin-route.js'
+import { durationInWords, durationMs } from './config/duration-words.js'
 import type { Order } from './gateway-view.js'
+import type { PreviewOrder } from './preview-link.js'
 
 const defaultLimit = 100
-const mostEvents = 1000
+const longestList = 1000
 const longestReason = 500
 
 /** Which events are asked for: `limit` 1 to 1000, `before` a sequence number. */
 export function eventRange(query: ApiRequest['query']): { limit: number; before?: number } {
-  const limit = wholeNumber(query, 'limit') ?? defaultLimit
-  if (limit < 1 || limit > mostEvents)
-    throw new ApiError(400, `found limit "${limit}", allowed: 1 to ${mostEvents}`)
+  const limit = listLimit(query)
   const before = wholeNumber(query, 'before')
   return before === undefined ? { limit } : { limit, before }
+}
+
+/** How long a list may be: 1 to 1000, 100 unless told. */
+export function listLimit(query: ApiRequest['query']): number {
+  const limit = wholeNumber(query, 'limit') ?? defaultLimit
+  if (limit < 1 || limit > longestList)
+    throw new ApiError(400, `found limit "${limit}", allowed: 1 to ${longestList}`)
+  return limit
 }
 
 function wholeNumber(query: ApiRequest['query'], name: string): number | undefined {
@@ -45,6 +54,25 @@ export function rollbackOf(request: ApiRequest): Order & { readonly to: string |
 
 const rollbackKeys = ['reason', 'force', 'to']
 
+/** An order of a preview: how long it lasts, where it begins. */
+export function previewOf(request: ApiRequest): PreviewOrder {
+  const { ttl, url } = orderBody(request.body, previewKeys)
+  const { by } = orderOf(request, previewKeys)
+  return { by, ttlMs: ttl === undefined ? usualPreviewMs : ttlMsOf(ttl), url: url ?? null }
+}
+
+const previewKeys = ['reason', 'ttl', 'url']
+
+function ttlMsOf(ttl: string): number {
+  const ttlMs = durationMs(ttl)
+  if (ttlMs >= shortestPreviewMs && ttlMs <= longestPreviewMs) return ttlMs
+  const [from, to] = [durationInWords(shortestPreviewMs), durationInWords(longestPreviewMs)]
+  throw new ApiError(
+    400,
+    `found ttl "${ttl}", allowed: a duration such as "30m" or "2h", from "${from}" to "${to}"`,
+  )
+}
+
 function orderBody(body: unknown, allowed: readonly string[]): OrderBody {
   if (body === undefined || body === null) return {}
   if (typeof body !== 'object' || Array.isArray(body)) {
@@ -55,7 +83,7 @@ function orderBody(body: unknown, allowed: readonly string[]): OrderBody {
     const names = allowed.map((key) => `"${key}"`).join(', ')
     throw new ApiError(400, `unknown key "${unknown}", allowed: ${names}`)
   }
-  return { ...reasonOf(body), ...forceOf(body), ...versionOf(body) }
+  return { ...reasonOf(body), ...forceOf(body), ...versionOf(body), ...ttlOf(body), ...urlOf(body) }
 }
 
 function reasonOf(body: object): Pick<OrderBody, 'reason'> {
@@ -79,6 +107,21 @@ function versionOf(body: object): Pick<OrderBody, 'to'> {
   const { to } = body
   if (typeof to !== 'string') throw new ApiError(400, '"to" must be a version')
   return { to }
+}
+
+function ttlOf(body: object): Pick<OrderBody, 'ttl'> {
+  if (!('ttl' in body)) return {}
+  const { ttl } = body
+  if (typeof ttl !== 'string') throw new ApiError(400, '"ttl" must be a duration such as "30m"')
+  return { ttl }
+}
+
+function urlOf(body: object): Pick<OrderBody, 'url'> {
+  if (!('url' in body)) return {}
+  const { url } = body
+  const isAddress = typeof url === 'string' && /^https?:\/\//.test(url) && URL.canParse(url)
+  if (!isAddress) throw new ApiError(400, '"url" must be an address such as "https://shop.example.com/"')
+  return { url }
 }
 
 function isReason(text: string): boolean {

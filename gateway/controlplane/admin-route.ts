@@ -22,6 +22,8 @@ export interface ApiRoute {
   readonly summary: string
   /** Changes need the token and may carry a body. */
   readonly isChange: boolean
+  /** What a change's body is; an order unless told otherwise. */
+  readonly takes?: SchemaName
   /** Names of the query's parameters. */
   readonly query: readonly string[]
   /** What a 200 carries: a named schema, a list of it, or plain text. */

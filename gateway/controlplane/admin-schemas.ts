@@ -1,6 +1,14 @@
 // JSON Schemas of what the admin API answers, for its OpenAPI document. The compiler holds them to the keys of the
 // types in admin-protocol.ts: a new key there must be described here.
+import { outcomeNames } from './admin-protocol-desk.js'
 import { releaseStateNames } from './admin-protocol.js'
+import type {
+  ExplainBody,
+  ExplanationStatus,
+  PreviewLink,
+  ReleaseSessions,
+  SessionStatus,
+} from './admin-protocol-desk.js'
 import type {
   ConfigStatus,
   EventStatus,
@@ -27,6 +35,7 @@ type Element<List> = List extends readonly (infer Item)[] ? Item : never
 
 const text = { type: 'string' }
 const texts = { type: 'array', items: text }
+const oneOrMore = { anyOf: [text, texts] }
 const flag = { type: 'boolean' }
 const count = { type: 'integer', minimum: 0 }
 const share = { type: 'number', minimum: 0, maximum: 1 }
@@ -200,13 +209,59 @@ export const jsonSchemas = {
     hash: orNull(text),
   }),
   KeyRotation: objectOf<KeyRotation>({ keyId: count }),
+  PreviewLink: objectOf<PreviewLink>({ site: text, version: text, url: text, until: instant }),
+  SessionStatus: objectOf<SessionStatus>({
+    id: text,
+    bornAt: instant,
+    ageMs: count,
+    honouredUntil: orNull(instant),
+  }),
+  ReleaseSessions: objectOf<ReleaseSessions>({
+    site: text,
+    version: text,
+    active: count,
+    sessions: listOf(named('SessionStatus')),
+    exchangesOpen: count,
+    websocketsOpen: count,
+    verdict: named('VerdictStatus'),
+  }),
+  ExplanationStatus: objectOf<ExplanationStatus>({
+    text,
+    site: orNull(text),
+    outcome: { enum: outcomeNames },
+    rule: orNull(objectOf<NonNullable<ExplanationStatus['rule']>>({ number: count, name: text })),
+    release: orNull(text),
+    target: orNull(text),
+    error: orNull(text),
+    until: orNull(instant),
+    token: orNull(
+      objectOf<NonNullable<ExplanationStatus['token']>>({
+        session: text,
+        release: text,
+        bornAt: instant,
+        issuedAt: instant,
+        until: orNull(instant),
+        held: flag,
+      }),
+    ),
+    rejected: texts,
+    generation: count,
+  }),
+  ExplainBody: objectOf<ExplainBody>({ cookie: oneOrMore, header: oneOrMore, url: text, method: text }, [
+    'cookie',
+    'header',
+    'url',
+    'method',
+  ]),
   OrderBody: objectOf<OrderBody>(
     {
       reason: { type: 'string', minLength: 1, maxLength: 500 },
       force: { type: 'boolean' },
       to: { type: 'string', maxLength: 64 },
+      ttl: text,
+      url: text,
     },
-    ['reason', 'force', 'to'],
+    ['reason', 'force', 'to', 'ttl', 'url'],
   ),
   ProblemJson: objectOf<ProblemJson>({ type: text, title: text, status: count, detail: text, rule: text }, [
     'detail',

@@ -2,6 +2,7 @@
 // parts and beats their time; each decision is made in the part that it belongs to.
 import type { SiteName } from '../domain/ids.js'
 import type { LifecycleStore, Log } from '../domain/ports.js'
+import { longestPreviewMs } from '../domain/preview-pass.js'
 import type { TimeSpan } from '../domain/session.js'
 import type { EndedSession, TouchedPart, WorkerReport } from '../plane-protocol.js'
 import type { LoadedConfig } from './config/desired-state.js'
@@ -96,7 +97,7 @@ export class ControlPlane implements SupervisorEvents {
       events: this.events,
       write: (ring) => parts.keys.write(ring),
       randomSecret: () => parts.keys.randomSecret(),
-      longestTokenMs: () => this.#longestTokenMs(),
+      longestTokenMs: () => Math.max(longestPreviewMs, this.#longestTokenMs()),
       spannedMs: () => this.#time.spannedMs,
       log,
       onChange: () => this.#publish(),

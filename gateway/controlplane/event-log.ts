@@ -34,6 +34,7 @@ export type EventType =
   | 'requirement-unmet'
   | 'births-given-back'
   | 'births-stranded'
+  | 'preview-link'
   | 'keys-rotated'
   | 'key-dropped'
 

@@ -13,7 +13,7 @@ export interface KeyKeeperParts {
   /** 32 random bytes. */
   readonly randomSecret: () => Uint8Array
   readonly log: Log
-  /** The longest that any token can live, held ones included, by the policies of all sites. */
+  /** The longest that any token or preview pass can live, held ones included, by the policies of all sites. */
   readonly longestTokenMs: () => number
   /** Time that did not count as idling and lengthened tokens by so much at most. */
   readonly spannedMs: () => number

@@ -20,9 +20,16 @@ export function openApiDocument(
   return {
     openapi: '3.1.0',
     info: { title: 'Amarre admin API', version: productVersion },
-    paths: Object.fromEntries(routes.map((route) => [route.path, { [verb(route)]: operation(route) }])),
+    paths: pathsOf(routes),
     components: { schemas, securitySchemes: { token: { type: 'http', scheme: 'bearer' } } },
   }
+}
+
+/** A path has one operation a method. */
+function pathsOf(routes: readonly ApiRoute[]): object {
+  const paths: Record<string, object> = {}
+  for (const route of routes) paths[route.path] = { ...paths[route.path], [verb(route)]: operation(route) }
+  return paths
 }
 
 function verb(route: ApiRoute): string {
@@ -34,7 +41,7 @@ function operation(route: ApiRoute): object {
   return {
     operationId: route.id,
     summary: route.summary,
-    ...(route.isChange && { security: [{ token: [] }], requestBody: orderBody }),
+    ...(route.isChange && { security: [{ token: [] }], requestBody: bodyOf(route) }),
     parameters: parameters(route),
     responses: {
       200: { description: route.summary, content: content(route.gives) },
@@ -43,7 +50,9 @@ function operation(route: ApiRoute): object {
   }
 }
 
-const orderBody = { required: false, content: { 'application/json': { schema: reference('OrderBody') } } }
+function bodyOf({ takes = 'OrderBody' }: ApiRoute): object {
+  return { required: false, content: { 'application/json': { schema: reference(takes) } } }
+}
 
 function parameters(route: ApiRoute): readonly object[] {
   const inPath = Array.from(route.path.matchAll(/\{(\w+)\}/g), ([, name]) => ({

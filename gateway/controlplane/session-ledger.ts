@@ -114,12 +114,17 @@ export class SessionLedger {
 
   /** Up to `limit` sessions of a release, in no order. Where few of many are its own it looks through the whole table. */
   *sessionsOf(release: ReleaseIndex, limit: number): Generator<KnownSession> {
+    for (const found of this.sessionsBySegment(release, limit)) yield* found
+  }
+
+  /** The same, as many at a time as one segment has: between two of them others may have their turn. */
+  *sessionsBySegment(release: ReleaseIndex, limit: number): Generator<readonly KnownSession[]> {
     const { segments } = this.#rows
     let left = Math.min(limit, this.of(release).active)
     for (let index = 0; index < segments.count && left > 0; index++) {
       const found = sessionsIn(segments.at(index), release, left)
       left -= found.length
-      yield* found
+      yield found
     }
   }
 

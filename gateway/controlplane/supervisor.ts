@@ -1,7 +1,14 @@
 // The worker processes: started, told what to route by, listened to, replaced when they die, killed when they fall
 // silent. Knows nothing of releases: it carries publications down and hands reports up.
 import type { Clock, Log } from '../domain/ports.js'
-import type { FromWorker, Publication, TlsMaterial, ToWorker } from '../plane-protocol.js'
+import type {
+  ExplainedRequest,
+  Explanation,
+  FromWorker,
+  Publication,
+  TlsMaterial,
+  ToWorker,
+} from '../plane-protocol.js'
 import { Awaited } from './awaited.js'
 import type { WorkerKey } from './traffic.js'
 import type {
@@ -11,6 +18,8 @@ import type {
   WorkerHandle,
   WorkerObserver,
 } from './worker-handle.js'
+import { WorkerQuestions } from './worker-questions.js'
+import { WorkerReplacement } from './worker-replacement.js'
 
 export interface SupervisorOptions {
   readonly fork: (observer: WorkerObserver) => WorkerHandle
@@ -24,9 +33,6 @@ export interface SupervisorOptions {
 const silenceMs = 5_000
 /** When the main process itself did not get to watch for so long, nobody is judged. */
 const awayMs = 3_000
-/** A worker that dies young is replaced later and later. */
-const restartDelaysMs = [0, 200, 500, 1_000, 2_000, 5_000]
-const youngMs = 10_000
 
 export class Supervisor {
   readonly #options: SupervisorOptions
@@ -34,14 +40,14 @@ export class Supervisor {
   #nextKey = 1
   #publication: Publication | null = null
   #listeners: readonly PublicListener[] = []
-  #earlyDeaths = 0
   #lost = 0
   #isLeaving = false
   #watchedAt = 0
   #isRolling = false
   /** Workers that come and go. */
   readonly #awaited = new Awaited()
-  readonly #restarts = new Set<NodeJS.Timeout>()
+  readonly #questions = new WorkerQuestions()
+  readonly #replacement = new WorkerReplacement()
 
   constructor(options: SupervisorOptions) {
     this.#options = options
@@ -74,6 +80,14 @@ export class Supervisor {
   /** How many workers there are to be. */
   get count(): number {
     return this.#options.count
+  }
+
+  /** Where a request would go, by the word of one worker; it leaves no trace there. */
+  explain(request: ExplainedRequest): Promise<Explanation> {
+    return this.#questions.ask(
+      [...this.#workers.values()].find((each) => each.isAccepting),
+      request,
+    )
   }
 
   /** The generation that every worker which may serve has acknowledged; null without any. */
@@ -113,7 +127,7 @@ export class Supervisor {
   /** Tells all to finish within that time; resolves when the last has gone, killing what overstays. */
   async leave(withinMs: number): Promise<void> {
     this.#isLeaving = true
-    for (const timer of this.#restarts) clearTimeout(timer)
+    this.#replacement.callOff()
     await Promise.all([...this.#workers.values()].map((worker) => this.#dismiss(worker, withinMs)))
   }
 
@@ -215,6 +229,8 @@ export class Supervisor {
         return events.onSessionsEnded(message.sessions)
       case 'moved':
         return this.tellAll({ kind: 'moved', sessions: message.sessions })
+      case 'explained':
+        return this.#questions.answered(message.id, message.explanation)
       case 'log':
         return log[message.level](message.message, { pid: worker.handle.pid, ...message.fields })
       default:
@@ -248,6 +264,7 @@ export class Supervisor {
     const worker = this.#workers.get(key)
     if (worker === undefined) return
     this.#workers.delete(key)
+    this.#questions.gone(key)
     const { events, log, clock } = this.#options
     // One that never listened saw nothing; one that listened has left in order when its last report has come.
     const hasLeft =
@@ -263,7 +280,9 @@ export class Supervisor {
     if (this.#isLeaving) return
     // Fewer workers may mean that all that are left have acknowledged.
     this.#announceAcknowledged()
-    if (this.#leavesGap(worker)) this.#replace(clock.monotonic() - worker.startedAt)
+    if (this.#leavesGap(worker)) {
+      this.#replacement.after(clock.monotonic() - worker.startedAt, () => this.#fork())
+    }
   }
 
   #leavesGap(gone: Worker): boolean {
@@ -272,16 +291,6 @@ export class Supervisor {
     if (successor === undefined) return true
     successor.successorOf = null
     return false
-  }
-
-  #replace(livedMs: number): void {
-    this.#earlyDeaths = livedMs < youngMs ? this.#earlyDeaths + 1 : 0
-    const delayMs = restartDelaysMs[Math.min(this.#earlyDeaths, restartDelaysMs.length - 1)] ?? 0
-    const timer = setTimeout(() => {
-      this.#restarts.delete(timer)
-      this.#fork()
-    }, delayMs)
-    this.#restarts.add(timer)
   }
 
   /** Says something to every worker that lives now. */

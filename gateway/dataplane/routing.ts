@@ -117,7 +117,13 @@ function refused(
   return { kind: 'refused', error, site, identity }
 }
 
-function identify(state: WorkerState, head: RequestHead, site: SiteRoute, now: number): RequestIdentity {
+/** Who asks, and with which token; what is wrong with it is counted in the state's activity. */
+export function identify(
+  state: WorkerState,
+  head: RequestHead,
+  site: SiteRoute,
+  now: number,
+): RequestIdentity {
   const { reader, passes, activity, tombstones, trusted, table } = state
   const issuer = table?.issuer ?? ''
   const futureToleranceMs = table?.futureToleranceMs ?? 0

@@ -7,6 +7,7 @@ import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import t from 'tap'
 import { productVersion } from '../../gateway/product.js'
+import { FakeDesk } from './fake-desk.js'
 import { event, FakeView, releaseReading, releaseStatus } from './fake-view.js'
 import { serveView, token } from './serve-view.js'
 
@@ -27,10 +28,12 @@ view.siteList = [
   },
 ]
 view.eventList = [3, 2, 1].map(event)
-const server = await serveView(view)
+const desk = new FakeDesk()
+const server = await serveView(view, desk)
 t.teardown(() => server.close())
 
 const authorization = `Bearer ${token}`
+const json = { authorization, 'content-type': 'application/json' }
 const retire = '/api/v1/sites/shop/releases/1.0.0/retire'
 
 function get(path: string): Promise<Response> {
@@ -262,19 +265,23 @@ t.test('the OpenAPI document lists every route, and each of its references leads
     '/api/v1/events',
     '/api/v1/keys/rotate',
     '/api/v1/sites',
+    '/api/v1/sites/{site}/explain',
     '/api/v1/sites/{site}/freeze',
     '/api/v1/sites/{site}/releases',
     '/api/v1/sites/{site}/releases/{version}',
     '/api/v1/sites/{site}/releases/{version}/activate',
     '/api/v1/sites/{site}/releases/{version}/drain',
     '/api/v1/sites/{site}/releases/{version}/plan',
+    '/api/v1/sites/{site}/releases/{version}/preview',
     '/api/v1/sites/{site}/releases/{version}/retire',
+    '/api/v1/sites/{site}/releases/{version}/sessions',
     '/api/v1/sites/{site}/rollback',
     '/api/v1/status',
     '/livez',
     '/metrics',
     '/readyz',
   ])
+  t.match(document.paths, { '/api/v1/sites/{site}/freeze': { put: {}, delete: {} } }, 'each method of a path')
   const references = Array.from(text.matchAll(/"#\/components\/schemas\/(\w+)"/g), ([, name]) => name ?? '')
   for (const name of references) t.ok(Object.hasOwn(document.components.schemas, name), name)
 })
@@ -408,4 +415,73 @@ t.test('a port that is taken rejects', async (t) => {
 t.test('the version is that of package.json', async (t) => {
   const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
   t.equal(productVersion, version)
+})
+
+t.test('a preview, the sessions of a release and an explanation are asked of the desk', async (t) => {
+  const release = '/api/v1/sites/shop/releases/1.1.0'
+  desk.asked.length = 0
+  const link = await post(
+    `${release}/preview`,
+    json,
+    '{"ttl":"90m","url":"https://shop.example.com/a","reason":"QA"}',
+  )
+  t.same(await link.json(), {
+    site: 'shop',
+    version: '1.1.0',
+    url: 'https://shop.example.com/a?amarre-preview=x',
+    until: '1970-01-01T01:30:00.000Z',
+  })
+  t.equal(
+    (await post(`${release}/preview`, { authorization })).status,
+    200,
+    'an hour, by hosts, without a body',
+  )
+  t.equal((await post(`${release}/preview`, { ...json, 'if-match': '"9"' }, '{}')).status, 412)
+  t.equal((await post(`${release}/preview`, {})).status, 401)
+  t.equal((await get(`${release}/sessions`)).status, 200)
+  const sessions = (await (await get(`${release}/sessions?limit=7`)).json()) as { active: number }
+  t.equal(sessions.active, 3)
+  const body = { cookie: ['a=1', 'b=x y'], header: 'X-One:  two ', url: '/a?b', method: 'post' }
+  const explained = await post('/api/v1/sites/shop/explain', json, JSON.stringify(body))
+  t.match(await explained.json(), { outcome: 'stay', rule: { number: 3 } })
+  t.equal((await post('/api/v1/sites/shop/explain', json, '{}')).status, 200)
+  t.equal((await post('/api/v1/sites/shop/explain', {}, '{}')).status, 401)
+  t.same(desk.asked, [
+    'preview shop 1.1.0 5400000 https://shop.example.com/a by operator at 127.0.0.1: QA',
+    'preview shop 1.1.0 3600000 null by operator at 127.0.0.1',
+    'sessions shop 1.1.0 100',
+    'sessions shop 1.1.0 7',
+    'explain shop {"cookies":["a=1","b=x y"],"headers":[{"name":"x-one","value":"two"}],"url":"/a?b","method":"POST"}',
+    'explain shop {"cookies":[],"headers":[],"url":null,"method":"GET"}',
+  ])
+})
+
+t.test('what cannot be previewed or explained is refused with what is allowed', async (t) => {
+  const preview = '/api/v1/sites/shop/releases/1.1.0/preview'
+  const explain = '/api/v1/sites/shop/explain'
+  const cases: readonly (readonly [path: string, body: string, detail: RegExp])[] = [
+    [preview, '{"ttl":"8d"}', /found ttl "8d", allowed: .* from "1s" to "7d"/],
+    [preview, '{"ttl":"soon"}', /found ttl "soon"/],
+    [preview, '{"ttl":"never"}', /found ttl "never"/],
+    [preview, '{"ttl":60}', /"ttl" must be/],
+    [preview, '{"url":"shop.example.com"}', /"url" must be an address/],
+    [preview, '{"force":true}', /unknown key "force"/],
+    [explain, '[]', /must be a JSON object/],
+    [explain, '{"cookies":"a=1"}', /unknown key "cookies", allowed: "cookie"/],
+    [explain, '{"cookie":"a"}', /found cookie "a", allowed: "NAME=VALUE"/],
+    [explain, '{"cookie":"a=1; b=2"}', /one each/],
+    [explain, '{"cookie":[1]}', /must be a text/],
+    [explain, '{"header":"nonsense"}', /allowed: "Name: value"/],
+    [explain, '{"header":"A: b\\r\\nC: d"}', /allowed: "Name: value"/],
+    [explain, '{"url":"ftp://a"}', /"url" must be/],
+    [explain, '{"method":"GET /"}', /"method" must be/],
+  ]
+  for (const [path, body, detail] of cases) {
+    const response = await post(path, json, body)
+    t.equal(response.status, 400, body)
+    t.match(await problemOf(response), { detail }, body)
+  }
+  t.equal((await post('/api/v1/sites/nope/explain', json, '{}')).status, 404)
+  t.equal((await get('/api/v1/sites/shop/releases/1.1.0/sessions?limit=1001')).status, 400)
+  t.equal((await get('/api/v1/sites/shop/releases/nope/sessions')).status, 404)
 })

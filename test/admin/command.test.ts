@@ -15,6 +15,7 @@ import type { Terminal } from '../../gateway/cli/terminal.js'
 import { rolloutDone, wait } from '../../gateway/cli/wait.js'
 import type { PlanStatus, ReleaseStatus, RolloutStatus } from '../../gateway/controlplane/admin-protocol.js'
 import { verdictStatus } from '../../gateway/controlplane/verdict-status.js'
+import { FakeDesk } from './fake-desk.js'
 import { event, FakeView, releaseStatus } from './fake-view.js'
 import { serveView, token } from './serve-view.js'
 
@@ -95,7 +96,8 @@ view.gateway = {
     keptFiles: ['sites/shop/site.yaml'],
   },
 }
-const server = await serveView(view)
+const desk = new FakeDesk()
+const server = await serveView(view, desk)
 t.teardown(() => server.close())
 
 interface Ran {
@@ -508,3 +510,41 @@ t.test('what answers and is no gateway is told', async (t) => {
   const client = new AdminClient({ url: `${server.url}/livez?`, foundBy: '--admin', tokenFile: 'none' })
   await t.rejects(client.sites(), { message: /answers 200 and not as a gateway's admin address does/ })
 })
+
+t.test(
+  'preview prints the link alone, so that it can be sent on; sessions and explain say what they found',
+  async (t) => {
+    const [link, json, list, explained, strange] = await Promise.all([
+      amarre(['preview', 'shop', '1.1.0', '--ttl', '2h', '--url', 'https://a.example/'], good),
+      amarre(['preview', 'shop', '1.1.0', '--json'], good),
+      amarre(['sessions', 'shop', '1.0.0', '--limit', '1'], good),
+      amarre(
+        ['explain', 'shop', '--cookie', 'a=1', '--cookie', 'b=2', '--header', 'X: y', '--url', '/p'],
+        good,
+      ),
+      amarre(['preview', 'shop', '1.1.0', '--ttl', '9d'], good),
+    ])
+    t.equal(link.out, 'https://a.example/?amarre-preview=x\n', link.err)
+    t.match(link.err, /^shows "1\.1\.0" to whoever opens it, until .*; "\?amarre-preview=off" ends it\n$/)
+    t.match(JSON.parse(json.out), { site: 'shop', version: '1.1.0' })
+    t.match(list.out, /^shop 1\.0\.0: .*\nactive sessions: 3, open exchanges: 1, open sockets: 2\nSESSION /)
+    t.match(list.out, /^0011223344556677 +1m +2026-03-01T12:00:00\.000Z\nand 2 more: see --limit\n$/m)
+    t.equal(
+      explained.out,
+      `stays on "1.0.0", by rule 3 (own release)
+  target   http://a:1
+  until    2026-03-01T12:30:00.000Z
+  session  0011223344556677 on "1.0.0", born 2026-03-01T12:00:00.000Z
+  token    issued 2026-03-01T12:00:00.000Z, honoured without end, while its release serves
+`,
+    )
+    t.equal(strange.exitCode, 1)
+    t.match(strange.err, /found ttl "9d", allowed: a duration .* from "1s" to "7d"/)
+    t.same(desk.asked.toSorted(), [
+      'explain shop {"cookies":["a=1","b=2"],"headers":[{"name":"x","value":"y"}],"url":"/p","method":"GET"}',
+      'preview shop 1.1.0 3600000 null by operator at 127.0.0.1',
+      'preview shop 1.1.0 7200000 https://a.example/ by operator at 127.0.0.1',
+      'sessions shop 1.0.0 1',
+    ])
+  },
+)

@@ -355,9 +355,15 @@ const badInput: readonly (readonly [FileReading<unknown>, readonly string[]])[] 
     ),
   ],
   [
+    site('session: { cookie: amarre-pv-a }'),
+    [
+      '1:20: session.cookie: found "amarre-pv-a", allowed: a cookie\'s name such as "amarre", without "__Host-" or "__Secure-", and none that previews use ("amarre-preview", "amarre-pv-…")',
+    ],
+  ],
+  [
     site('session: { cookie: __Host-a, startsOn: login }'),
     [
-      '1:20: session.cookie: found "__Host-a", allowed: a cookie\'s name such as "amarre", without "__Host-" or "__Secure-"',
+      '1:20: session.cookie: found "__Host-a", allowed: a cookie\'s name such as "amarre", without "__Host-" or "__Secure-", and none that previews use ("amarre-preview", "amarre-pv-…")',
       '1:40: session.startsOn: found "login", allowed: "request", "signal" or a map such as { cookie: JSESSIONID }',
     ],
   ],

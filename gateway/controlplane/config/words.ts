@@ -96,8 +96,8 @@ export function pathPattern() {
 export function cookieName() {
   return text(
     'cookie name',
-    /^(?!__Host-|__Secure-)[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/,
-    'a cookie\'s name such as "amarre", without "__Host-" or "__Secure-"',
+    /^(?!__Host-|__Secure-|amarre-preview$|amarre-pv-)[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/,
+    'a cookie\'s name such as "amarre", without "__Host-" or "__Secure-", and none that previews use ("amarre-preview", "amarre-pv-…")',
   )
 }
 
