@@ -36,8 +36,16 @@ export interface ListenerSpec {
   readonly redirectPort: number | null
 }
 
+/** What the clients of one worker may take together, and each of them. */
+export interface ClientLimits {
+  /** Open connections of the worker; Infinity: as many as it may open. */
+  readonly connections: number
+  /** Open connections of one address to all workers; Infinity: no bound. */
+  readonly connectionsPerAddress: number
+}
+
 /** Limits of the data plane, ms and bytes. */
-export interface WorkerLimits {
+export interface WorkerLimits extends ClientLimits {
   readonly requestHeadBytes: number
   readonly requestBodyBytes: number
   readonly headerTimeoutMs: number
@@ -190,6 +198,8 @@ export interface WorkerReport {
   readonly touched: SessionBatch
   /** Targets that get no free choices, because of what became of the requests sent to them. */
   readonly ejected: readonly TargetUrl[]
+  /** Open connections of clients. */
+  readonly connections: number
   /** Fronts' refusals that name a remedy: pairs of limitation and count. */
   readonly frontRefusals: readonly (readonly [limitation: string, count: number])[]
 }

@@ -1,7 +1,9 @@
 // Composition root of a worker process: the data plane behind one front. Takes publications, serves requests, reports
 // what it saw five times a second, and leaves when told to or when the main process is gone.
+import { takeCensus } from './adapters/kernel-connections.js'
 import { listenWithNode, nodeAbilities, type NodeListener } from './adapters/node-listener.js'
 import { listenWithUws, uwsAbilities } from './adapters/uws-listener.js'
+import { openFilesLimit } from './adapters/open-files.js'
 import { SystemClock } from './adapters/system-clock.js'
 import { connectWithWs } from './adapters/ws-client.js'
 import { Activity } from './dataplane/activity.js'
@@ -11,6 +13,7 @@ import { TrustedProxies } from './dataplane/client-identity.js'
 import type { Downstream, Listener } from './dataplane/downstream.js'
 import type { DownstreamUpgrade, FrontCalls } from './dataplane/downstream-socket.js'
 import { beginExchange, beginUpgrade } from './dataplane/exchange.js'
+import { Gate } from './dataplane/gate.js'
 import { redirectedToHttps } from './dataplane/https-redirect.js'
 import { explainRequest } from './dataplane/explain.js'
 import { MovePace } from './dataplane/move-pace.js'
@@ -20,7 +23,7 @@ import { PassReader } from './dataplane/preview-pass.js'
 import { fieldMasks } from './dataplane/response-fields.js'
 import { TargetPools } from './dataplane/target-pools.js'
 import { Tombstones } from './dataplane/tombstones.js'
-import type { UpstreamLimits } from './dataplane/upstream/upstream.js'
+import { firstLimits, upstreamLimits, withinOpenFiles } from './dataplane/worker-limits.js'
 import { composeReport } from './dataplane/worker-report.js'
 import { isFailure, type AccessRecord, type WorkerState } from './dataplane/worker-state.js'
 import type { SessionId } from './domain/ids.js'
@@ -34,7 +37,6 @@ import type {
   Publication,
   TlsMaterial,
   ToWorker,
-  WorkerLimits,
 } from './plane-protocol.js'
 
 if (process.send === undefined) {
@@ -48,16 +50,13 @@ const spreadMs = 10_000
 const lingerMs = 500
 /** A client silent for so long in the middle of a request's body gives it up. */
 const bodySilenceMs = 30_000
+const mostFiles = openFilesLimit()
 const clock = new SystemClock()
-/** Until the first publication. */
-let limits: WorkerLimits = {
-  requestHeadBytes: 16_384,
-  requestBodyBytes: 0,
-  headerTimeoutMs: 10_000,
-  upstreamTimeoutMs: 60_000,
-  connectTimeoutMs: 2_000,
-  exchangeTimeoutMs: Infinity,
-}
+let limits = firstLimits
+const gate = new Gate(limits, (refusal) =>
+  tell({ kind: 'log', level: 'warn', message: 'clients are refused', fields: refusal }),
+)
+gate.isExempt = (address) => state.trusted.has(address)
 const pools = new TargetPools(upstreamLimits(limits))
 const state: WorkerState = {
   table: null,
@@ -72,6 +71,7 @@ const state: WorkerState = {
   assetOrigins: new AssetOrigins(),
   moved: new MovedSessions(),
   movePace: new MovePace(),
+  gate,
   open: new OpenExchanges(),
   clock,
   balancing: {
@@ -118,6 +118,7 @@ process.on('uncaughtException', (error) => {
   })
 })
 setInterval(report, reportMs)
+takeCensus(gate, () => listeners.map(({ port }) => port))
 tell({ kind: 'started' })
 
 function shareOf(target: TargetRoute): number {
@@ -162,7 +163,8 @@ function usePublication(publication: Publication): void {
   state.reader.useRing(publication.keys)
   state.trusted = new TrustedProxies(publication.trustedProxies)
   state.via = publication.via
-  limits = publication.limits
+  limits = withinOpenFiles(publication.limits, mostFiles)
+  gate.limits = limits
   state.requestBodyBytes = limits.requestBodyBytes
   state.logAccess = accessLog(publication.access)
   pools.follow(state.table, upstreamLimits(limits), clock.monotonic())
@@ -181,11 +183,6 @@ function forgetReleases(table: RoutingTable): void {
 function newSpans(known: readonly TimeSpan[], published: readonly TimeSpan[]): TimeSpan[] {
   const latest = known.at(-1)?.from ?? -Infinity
   return published.filter((span) => span.from > latest)
-}
-
-function upstreamLimits(limits: WorkerLimits): UpstreamLimits {
-  const { connectTimeoutMs, upstreamTimeoutMs } = limits
-  return { connectTimeoutMs, upstreamTimeoutMs, maxConnections: 1024, maxQueue: 4096, maxHeadBytes: 65_536 }
 }
 
 async function listen(specs: readonly ListenerSpec[]): Promise<void> {
@@ -207,6 +204,7 @@ function open(spec: ListenerSpec): Promise<Listener> {
   const { redirectPort } = spec
   const options = {
     ...spec,
+    gate,
     ...(redirectPort === null ? calls : redirectedToHttps(state, redirectPort, calls)),
     onFault: (error: string) =>
       tell({ kind: 'log', level: 'error', message: 'request failed', fields: { error } }),

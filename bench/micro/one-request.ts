@@ -7,6 +7,7 @@ import { TrustedProxies } from '../../gateway/dataplane/client-identity.js'
 import type { Downstream, ResponseStart } from '../../gateway/dataplane/downstream.js'
 import { MovePace } from '../../gateway/dataplane/move-pace.js'
 import { MovedSessions } from '../../gateway/dataplane/moved-sessions.js'
+import { Gate, noLimits } from '../../gateway/dataplane/gate.js'
 import { OpenExchanges } from '../../gateway/dataplane/open-exchanges.js'
 import { PassReader } from '../../gateway/dataplane/preview-pass.js'
 import type { RequestHead } from '../../gateway/dataplane/request-head.js'
@@ -248,6 +249,7 @@ export function stateWith(upstream: InstantUpstream): WorkerState {
     assetOrigins: new AssetOrigins(),
     moved: new MovedSessions(),
     movePace: new MovePace(),
+    gate: new Gate(noLimits),
     open: new OpenExchanges(),
     clock: { now: () => Date.now(), monotonic: () => performance.now() },
     balancing: { loadOf: () => 0, random: Math.random },

@@ -8,12 +8,12 @@ import {
 } from 'node:http2'
 import type { TLSSocket } from 'node:tls'
 import type { BeginExchange } from '../dataplane/downstream.js'
+import type { Gate } from '../dataplane/gate.js'
 import { headerOf, hostName, type RequestHead } from '../dataplane/request-head.js'
-import type { ErrorCode } from '../domain/errors.js'
 import { factsOf, type ConnectionFacts } from './connection-facts.js'
 import { fieldMap } from './field-pairs.js'
 import { Http2Downstream } from './http2-downstream.js'
-import { refusalOfFront } from './node-refusal.js'
+import { limitationOf, refusalOfFront, type FrontRefusal } from './node-refusal.js'
 import type { SlowBodies } from './slow-bodies.js'
 
 export interface Http2SessionOptions {
@@ -28,6 +28,7 @@ export interface Http2SessionOptions {
   readonly onFault: (error: unknown) => void
   /** A request was refused before it began; answered with this status. */
   readonly onRefused: (status: number) => void
+  readonly gate: Gate
 }
 
 const maxStreams = 100
@@ -62,7 +63,7 @@ export function serveHttp2(socket: TLSSocket, options: Http2SessionOptions): Ser
   })
   const resets = new Resets()
   const onTakenBack = (): void => {
-    if (resets.areTooMany()) calmDown(session)
+    if (resets.areTooMany() && calmDown(session)) options.gate.refused('http2-resets')
   }
   let open = 0
   session.setLocalWindowSize(connectionWindowBytes)
@@ -70,7 +71,10 @@ export function serveHttp2(socket: TLSSocket, options: Http2SessionOptions): Ser
     if (open === 0) session.close()
   })
   // What fails ends the session; every stream of it hears of that by itself.
-  session.on('error', () => session.destroy())
+  session.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code?.startsWith('ERR_HTTP2') === true) options.gate.refused('http2-protocol')
+    session.destroy()
+  })
   const take = (stream: ServerHttp2Stream, _: object, _flags: number, rawHeaders: string[]): void => {
     open++
     stream.on('close', () => open--)
@@ -90,11 +94,12 @@ export function serveHttp2(socket: TLSSocket, options: Http2SessionOptions): Ser
 function ignoreLoss(): void {}
 
 /** Later streams are ignored from here on; cut at once, the connection would be reset before the client reads why. */
-function calmDown(session: ServerHttp2Session): void {
-  if (session.destroyed || session.closed) return
+function calmDown(session: ServerHttp2Session): boolean {
+  if (session.destroyed || session.closed) return false
   session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
   session.close()
   setTimeout(() => session.destroy(), farewellMs).unref()
+  return true
 }
 
 interface NewStream {
@@ -121,8 +126,13 @@ function headBytes(rawHeaders: readonly string[]): number {
   return rawHeaders.reduce((sum, text) => sum + text.length + 16, 0)
 }
 
-function refuseStream(stream: ServerHttp2Stream, code: ErrorCode, { onRefused }: Http2SessionOptions): void {
+function refuseStream(
+  stream: ServerHttp2Stream,
+  code: FrontRefusal,
+  { onRefused, gate }: Http2SessionOptions,
+): void {
   const { status, lines, body } = refusalOfFront(code)
+  gate.refused(limitationOf[code])
   onRefused(status)
   stream.respond({ ...fieldMap({ bytes: null, runs: [], lines }), ':status': status })
   stream.end(body)

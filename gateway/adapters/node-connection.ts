@@ -2,9 +2,8 @@
 // of exchanges but that they begin and end.
 import type { Duplex } from 'node:stream'
 import type { BeginExchange } from '../dataplane/downstream.js'
-import type { ErrorCode } from '../domain/errors.js'
 import type { NodeDownstream } from './node-downstream.js'
-import { refusalText } from './node-refusal.js'
+import { refusalText, type FrontRefusal } from './node-refusal.js'
 
 /**
  * Requests that may wait behind the one that is being answered. Node's parser takes one read of the socket apart at
@@ -12,20 +11,27 @@ import { refusalText } from './node-refusal.js'
  */
 const maxWaiting = 2_048
 
+/** What a connection tells of its client. */
+export interface ConnectionObserver {
+  /** What came was no request, and was answered so. */
+  onRefused(code: FrontRefusal): void
+  /** Too many requests wait for their turn: the connection is cut. */
+  onFlood(): void
+}
+
 export class NodeConnection {
   readonly #socket: Duplex
   #current: NodeDownstream | null = null
   readonly #waiting: (() => void)[] = []
-  #refusal: ErrorCode | null = null
+  #refusal: FrontRefusal | null = null
   /** An answer has said `close`. */
   #isClosing = false
 
-  readonly #onRefused: (code: ErrorCode) => void
+  readonly #observer: ConnectionObserver
 
-  /** `onRefused`: what came was no request, and was answered so. */
-  constructor(socket: Duplex, onRefused: (code: ErrorCode) => void) {
+  constructor(socket: Duplex, observer: ConnectionObserver) {
     this.#socket = socket
-    this.#onRefused = onRefused
+    this.#observer = observer
   }
 
   get isBusy(): boolean {
@@ -39,9 +45,14 @@ export class NodeConnection {
   take(downstream: NodeDownstream, begin: BeginExchange): void {
     if (this.#isClosing) return
     if (this.#current === null) return this.#begin(downstream, begin)
-    if (this.#waiting.length === maxWaiting) return void this.#socket.destroy()
+    if (this.#waiting.length === maxWaiting) return this.#cutFlood()
     this.#waiting.push(() => this.#begin(downstream, begin))
     this.#socket.pause()
+  }
+
+  #cutFlood(): void {
+    this.#observer.onFlood()
+    this.#socket.destroy()
   }
 
   #begin(downstream: NodeDownstream, begin: BeginExchange): void {
@@ -66,16 +77,16 @@ export class NodeConnection {
   }
 
   /** The parser refuses what came: the request whose body it was fails, or the connection ends after the last answer. */
-  refuse(code: ErrorCode): void {
+  refuse(code: FrontRefusal): void {
     if (this.#refusal !== null || this.#socket.destroyed) return
     this.#refusal = code
     if (this.#current === null) this.#answer(code)
     else if (!this.#current.isReceived) this.#current.bodyFailed('bad_request')
   }
 
-  #answer(code: ErrorCode): void {
+  #answer(code: FrontRefusal): void {
     if (!this.#socket.writable) return void this.#socket.destroy()
-    this.#onRefused(code)
+    this.#observer.onRefused(code)
     this.#socket.end(refusalText(code))
     this.#socket.once('finish', () => this.#socket.destroy())
   }

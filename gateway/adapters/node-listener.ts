@@ -7,13 +7,14 @@ import { Server as NetServer, type AddressInfo, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { FrontAbilities, Listener } from '../dataplane/downstream.js'
 import type { FrontCalls } from '../dataplane/downstream-socket.js'
-import { errorKinds, type ErrorCode } from '../domain/errors.js'
+import { errorKinds } from '../domain/errors.js'
 import type { TlsMaterial } from '../plane-protocol.js'
 import { Certificates } from './certificates.js'
 import { serveHttp2 } from './http2-session.js'
+import { admitThrough } from './node-admission.js'
 import { NodeConnection } from './node-connection.js'
 import { NodeDownstream } from './node-downstream.js'
-import { refusalCode, type ParserError } from './node-refusal.js'
+import { limitationOf, refusalCode, type FrontRefusal, type ParserError } from './node-refusal.js'
 import { createNodeServer, type NodeServerOptions } from './node-server.js'
 import { SlowBodies } from './slow-bodies.js'
 import { NodeUpgrade } from './ws-server.js'
@@ -88,6 +89,7 @@ class NodeFront implements NodeListener {
       maySpeakFor: (host) => shown === undefined || certificates?.maySpeakFor(host, shown) === true,
       onFault: (error) => this.#options.onFault(textOf(error)),
       onRefused: this.#options.onRefused,
+      gate: this.#options.gate,
     })
     this.#sessions.add(session)
     session.on('close', () => this.#sessions.delete(session))
@@ -108,10 +110,7 @@ class NodeFront implements NodeListener {
     )
     server.on('connect', (request: IncomingMessage, socket: Socket) => this.#takeTunnel(request, socket))
     server.on('clientError', (error: ParserError, socket: Socket) => this.#refuse(error, socket))
-    server.on('connection', (socket: Socket) => {
-      this.#sockets.add(socket)
-      socket.on('close', () => this.#sockets.delete(socket))
-    })
+    admitThrough(this.#options.gate, server, this.#sockets)
   }
 
   listen(): Promise<void> {
@@ -175,8 +174,12 @@ class NodeFront implements NodeListener {
   #connectionOf(socket: Socket): NodeConnection {
     const known = this.#connections.get(socket)
     if (known !== undefined) return known
-    const onRefused = (code: ErrorCode): void => this.#options.onRefused(errorKinds[code].status)
-    const connection = new NodeConnection(socket, onRefused)
+    const onRefused = (code: FrontRefusal): void => {
+      this.#options.gate.refused(limitationOf[code])
+      this.#options.onRefused(errorKinds[code].status)
+    }
+    const onFlood = (): void => this.#options.gate.refused('pipelining')
+    const connection = new NodeConnection(socket, { onRefused, onFlood })
     this.#connections.set(socket, connection)
     return connection
   }

@@ -2,6 +2,7 @@
 // Knows nothing of connections.
 import { STATUS_CODES } from 'node:http'
 import { errorResponse, type ErrorResponse } from '../dataplane/error-response.js'
+import type { FrontLimitation } from '../dataplane/gate.js'
 import { newRequestId } from '../dataplane/worker-state.js'
 import type { ErrorCode } from '../domain/errors.js'
 
@@ -14,6 +15,27 @@ export interface ParserError extends Error {
   readonly bytesParsed?: number
 }
 
+/** What is refused before there is a request. */
+export type FrontRefusal = Extract<
+  ErrorCode,
+  | 'bad_request'
+  | 'bad_framing'
+  | 'head_too_large'
+  | 'request_timeout'
+  | 'method_not_implemented'
+  | 'misdirected'
+>
+
+/** The same in the words of the gate. */
+export const limitationOf: Readonly<Record<FrontRefusal, FrontLimitation>> = {
+  bad_request: 'malformed',
+  bad_framing: 'framing',
+  head_too_large: 'head-too-large',
+  request_timeout: 'head-timeout',
+  method_not_implemented: 'method',
+  misdirected: 'misdirected',
+}
+
 const lf = 10
 
 const framingFaults: ReadonlySet<string> = new Set([
@@ -23,7 +45,7 @@ const framingFaults: ReadonlySet<string> = new Set([
 ])
 
 /** What is wrong; null where the connection is lost and nobody is left to be told. */
-export function refusalCode(error: ParserError): ErrorCode | null {
+export function refusalCode(error: ParserError): FrontRefusal | null {
   const code = error.code ?? ''
   if (code === 'HPE_HEADER_OVERFLOW') return 'head_too_large'
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 'request_timeout'

@@ -4,6 +4,7 @@ import { createServer, type Server, type ServerOptions } from 'node:http'
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https'
 import type { Server as NetServer, Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import type { Gate } from '../dataplane/gate.js'
 import { errorKinds } from '../domain/errors.js'
 import type { TlsMaterial } from '../plane-protocol.js'
 import type { Certificates } from './certificates.js'
@@ -22,6 +23,7 @@ export interface NodeServerOptions {
   readonly idleMs: number
   /** What came was no request; answered with this status, or closed without a word where nobody could read it. */
   readonly onRefused: (status: number) => void
+  readonly gate: Gate
 }
 
 /** How often heads are looked at that are not complete. */
@@ -53,12 +55,12 @@ function create(
     ...certificates.serverOptions(tls),
     handshakeTimeout: options.headerTimeoutMs,
   })
-  speakHttp2(secure, serveHttp2)
+  speakHttp2(secure, options.gate, serveHttp2)
   return secure
 }
 
 /** By ALPN: HTTP/2 goes another way than the server's own. */
-function speakHttp2(server: SecureServer, serveHttp2: (socket: TLSSocket) => void): void {
+function speakHttp2(server: SecureServer, gate: Gate, serveHttp2: (socket: TLSSocket) => void): void {
   const speakHttp1 = server.listeners('secureConnection') as ((socket: TLSSocket) => void)[]
   server.removeAllListeners('secureConnection')
   server.on('secureConnection', (socket) => {
@@ -67,16 +69,23 @@ function speakHttp2(server: SecureServer, serveHttp2: (socket: TLSSocket) => voi
     for (const speak of speakHttp1) speak.call(server, socket)
   })
   // A handshake that fails is the client's affair: a probe, a scanner, a certificate that it does not trust.
-  server.on('tlsClientError', (_error, socket) => socket.destroy())
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    if (error.code?.startsWith('ERR_') === true) gate.refused('tls-handshake')
+    socket.destroy()
+  })
 }
 
 /** The balancer's header goes before anything that the server reads itself. */
 function takeHeaders(
   server: NetServer,
   proxied: Pick<ProxiedOptions, 'isTrusted'>,
-  { headerTimeoutMs: timeoutMs, onRefused }: NodeServerOptions,
+  { headerTimeoutMs: timeoutMs, onRefused, gate }: NodeServerOptions,
 ): void {
-  const options = { ...proxied, timeoutMs, onRefused: () => onRefused(errorKinds.bad_request.status) }
+  const refused = (): void => {
+    gate.refused('proxy-header')
+    onRefused(errorKinds.bad_request.status)
+  }
+  const options = { ...proxied, timeoutMs, onRefused: refused }
   const takers = server.listeners('connection') as ((socket: Socket) => void)[]
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) =>

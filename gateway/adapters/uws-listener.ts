@@ -6,6 +6,7 @@ import { asksForSocket, type FrontCalls } from '../dataplane/downstream-socket.j
 import type { RequestHead } from '../dataplane/request-head.js'
 import type { TlsMaterial } from '../plane-protocol.js'
 import { secureApp } from './uws-secure.js'
+import { UwsConnections } from './uws-connections.js'
 import { closeLength, SlowClients, UwsDownstream } from './uws-downstream.js'
 import { openElsewhere } from './uws-elsewhere.js'
 import { socketBehavior, UwsUpgrade } from './uws-websocket.js'
@@ -41,6 +42,7 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
   const take = (downstream: UwsDownstream, res: uWS.HttpResponse, begin: () => void): void => {
     // Nothing may come before this: an exception with no abort handler attached ends the process.
     res.onAborted(() => downstream.aborted())
+    connections.requests++
     try {
       begin()
     } catch (error) {
@@ -48,10 +50,11 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
       options.onFault(error instanceof Error ? (error.stack ?? error.message) : String(error))
     }
   }
+  const connections = new UwsConnections(options.gate, remoteAddress)
   const serve = (app: uWS.TemplatedApp): void => {
     app.ws(
       '/*',
-      socketBehavior((res, req, context) => {
+      socketBehavior(connections, (res, req, context) => {
         const handshake = { key: req.getHeader('sec-websocket-key'), context, elsewhere }
         const upgrade = new UwsUpgrade(res, slowClients, handshake)
         take(upgrade, res, () => {
@@ -69,6 +72,7 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
   }
   const app = options.tls === null ? uWS.App() : secureApp(options.tls, serve)
   if (options.tls === null) serve(app)
+  connections.watch(app)
   const socket = await bind(app, options)
   let isAccepting = true
   return {
@@ -81,6 +85,7 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
     close() {
       slowClients.stop()
       elsewhere.close()
+      connections.stop()
       app.close()
     },
   }

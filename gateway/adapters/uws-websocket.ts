@@ -5,6 +5,7 @@ import { abnormal, isSendableCode, maxMessageBytes, noStatus, pauseBytes } from 
 import type { FieldBlock } from '../dataplane/downstream.js'
 import type { DownstreamUpgrade } from '../dataplane/downstream-socket.js'
 import type { SocketEnd, SocketEvents } from '../dataplane/socket-end.js'
+import type { UwsConnections } from './uws-connections.js'
 import { type SlowClients, UwsDownstream } from './uws-downstream.js'
 import type { Elsewhere } from './uws-elsewhere.js'
 
@@ -18,6 +19,7 @@ const idleTimeoutS = 120
 
 /** How sockets of this front behave; `upgrade` decides which requests become one. */
 export function socketBehavior(
+  connections: UwsConnections,
   upgrade: NonNullable<uWS.WebSocketBehavior<UwsSeat>['upgrade']>,
 ): uWS.WebSocketBehavior<UwsSeat> {
   return {
@@ -38,7 +40,10 @@ export function socketBehavior(
     ping: (ws, payload) => ws.getUserData().taken.by?.pinged(copyOf(payload)),
     pong: (ws, payload) => ws.getUserData().taken.by?.ponged(copyOf(payload)),
     drain: (ws) => ws.getUserData().taken.by?.drained(),
-    close: (ws, code, reason) => ws.getUserData().taken.by?.closed(code, copyOf(reason)),
+    close: (ws, code, reason) => {
+      connections.closed()
+      ws.getUserData().taken.by?.closed(code, copyOf(reason))
+    },
   }
 }
 

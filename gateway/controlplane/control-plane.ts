@@ -323,7 +323,7 @@ export class ControlPlane implements SupervisorEvents {
       sites,
       this.keyKeeper.spec,
       this.#time.published,
-      publishedSettings(recovery.issuer, this.config.gateway),
+      publishedSettings(recovery.issuer, this.config.gateway, this.parts.supervisor.count),
     )
   }
 
@@ -354,11 +354,12 @@ export class ControlPlane implements SupervisorEvents {
   }
 }
 
-function publishedSettings(issuer: string, gateway: GatewaySettings) {
+function publishedSettings(issuer: string, gateway: GatewaySettings, workers: number) {
   const { limits, trustedProxies, via, log } = gateway
   const access =
     log.access.kind === 'errors'
       ? { share: 0, errors: true }
       : { share: log.access.share, errors: log.access.share > 0 }
-  return { issuer, limits, trustedProxies, via: via ?? '', access }
+  const shared = { ...limits, connections: Math.ceil(limits.connections / workers) }
+  return { issuer, limits: shared, trustedProxies, via: via ?? '', access }
 }

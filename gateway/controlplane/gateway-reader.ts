@@ -147,6 +147,7 @@ export class GatewayReader implements GatewayView {
       configReloads: reloads,
       workers: { running: supervisor.workers.length, lost: supervisor.lost },
       usesGeneratedKeys: this.#options.usesGeneratedKeys,
+      connections: traffic.connections,
       frontRefusals: traffic.frontRefusals(),
     }
   }

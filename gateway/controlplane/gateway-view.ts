@@ -49,6 +49,8 @@ export interface GatewayReading {
   readonly workers: { readonly running: number; readonly lost: number }
   /** Keys generated under the state directory: lost with a container's own disk. */
   readonly usesGeneratedKeys: boolean
+  /** Open connections of clients. */
+  readonly connections: number
   readonly frontRefusals: readonly (readonly [limitation: string, count: number])[]
 }
 

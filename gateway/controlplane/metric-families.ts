@@ -210,8 +210,14 @@ const gatewayFamilies: readonly MetricFamily[] = [
     samples: single((reading) => reading.workers.lost),
   },
   {
+    name: 'amarre_connections_open',
+    help: 'Open connections of clients.',
+    type: 'gauge',
+    samples: single((reading) => reading.connections),
+  },
+  {
     name: 'amarre_front_refusals_total',
-    help: 'Requests that the front could not carry and refused, by its limitation.',
+    help: 'Connections, and bytes that were no request, that a front has refused, by limitation.',
     type: 'counter',
     samples: ({ frontRefusals }) =>
       frontRefusals.map(([limitation, value]) => ({ labels: { limitation }, value })),

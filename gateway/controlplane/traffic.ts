@@ -115,6 +115,13 @@ export class Traffic {
     return [...sums]
   }
 
+  /** Open connections of clients. */
+  get connections(): number {
+    let sum = 0
+    for (const { connections } of this.#latest.values()) sum += connections
+    return sum
+  }
+
   /** How many workers pass a target over. */
   ejectedBy(target: TargetUrl): number {
     let workers = 0

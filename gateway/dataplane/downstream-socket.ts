@@ -1,5 +1,6 @@
 // A client's request for a WebSocket: what a front offers the exchange beside the ordinary ways to answer.
 import type { BeginExchange, Downstream, DownstreamEvents, FieldBlock } from './downstream.js'
+import type { Gate } from './gate.js'
 import { headerOf, type RequestHead } from './request-head.js'
 import type { SocketEnd } from './socket-end.js'
 
@@ -18,6 +19,8 @@ export type BeginUpgrade = (downstream: DownstreamUpgrade) => DownstreamEvents
 export interface FrontCalls {
   readonly begin: BeginExchange
   readonly beginUpgrade: BeginUpgrade
+  /** Told of every connection, and of what is refused. */
+  readonly gate: Gate
   /** A request failed by a fault of the gateway's own; its connection is cut. */
   readonly onFault: (error: string) => void
 }

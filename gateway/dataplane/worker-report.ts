@@ -46,7 +46,8 @@ function reportOf(state: WorkerState, isLast: boolean, touched: SessionBatch): W
     foreignSeen: [...activity.foreignSeen],
     touched,
     ejected: state.pools.ejected(state.clock.monotonic()),
-    frontRefusals: [],
+    connections: state.gate.connections,
+    frontRefusals: state.gate.refusals(),
   }
 }
 

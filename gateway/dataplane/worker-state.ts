@@ -13,6 +13,7 @@ import type { TrustedProxies } from './client-identity.js'
 import type { AssetOrigins } from './asset-origins.js'
 import type { MovePace } from './move-pace.js'
 import type { MovedSessions } from './moved-sessions.js'
+import type { Gate } from './gate.js'
 import type { OpenExchanges } from './open-exchanges.js'
 import type { PassReader } from './preview-pass.js'
 import type { TargetPools } from './target-pools.js'
@@ -53,6 +54,7 @@ export interface WorkerState {
   readonly assetOrigins: AssetOrigins
   readonly moved: MovedSessions
   readonly movePace: MovePace
+  readonly gate: Gate
   readonly open: OpenExchanges
   readonly clock: Clock
   readonly balancing: BalancingInput

@@ -329,7 +329,8 @@ t.test('the metrics are those of one reading, and promtool has nothing to say', 
     ],
     configFiles: [{ file: 'sites/shop/we"ird\\.yaml', valid: false }],
     configReloads: { applied: 3, rejected: 1 },
-    frontRefusals: [['http-1.0', 2]],
+    connections: 7,
+    frontRefusals: [['no-request', 2]],
   }
   const response = await get('/metrics')
   t.equal(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')
@@ -375,7 +376,8 @@ t.test('the metrics are those of one reading, and promtool has nothing to say', 
     'amarre_config_file_valid{file="sites/shop/we\\"ird\\\\.yaml"} 0',
     'amarre_workers 2',
     'amarre_workers_lost_total 0',
-    'amarre_front_refusals_total{limitation="http-1.0"} 2',
+    'amarre_connections_open 7',
+    'amarre_front_refusals_total{limitation="no-request"} 2',
     'amarre_keys_generated 1',
   ]) {
     t.ok(lines.has(line), line)

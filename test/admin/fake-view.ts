@@ -115,6 +115,7 @@ export class FakeView implements GatewayView {
     configReloads: { applied: 0, rejected: 0 },
     workers: { running: 2, lost: 0 },
     usesGeneratedKeys: true,
+    connections: 7,
     frontRefusals: [],
   }
   /** Orders in words, as they came. */

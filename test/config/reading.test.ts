@@ -52,6 +52,8 @@ const gatewayDefaults = {
     upstreamTimeoutMs: 60_000,
     connectTimeoutMs: 2000,
     exchangeTimeoutMs: Infinity,
+    connections: Infinity,
+    connectionsPerAddress: Infinity,
     sessions: 10_000_000,
     exitDelayMs: 0,
     drainOnExitMs: 30_000,
@@ -132,7 +134,7 @@ trustedProxies: []
 via: null
 log: { level: info, access: off }
 webhooks: []
-limits: { requestHead: 16KiB, requestBody: 1GiB, headerTimeout: 10s, upstreamTimeout: 60s, connectTimeout: 2s, exchangeTimeout: never, sessions: 10000000, exitDelay: 0s, drainOnExit: 30s }`
+limits: { requestHead: 16KiB, requestBody: 1GiB, headerTimeout: 10s, upstreamTimeout: 60s, connectTimeout: 2s, exchangeTimeout: never, connections: auto, connectionsPerAddress: unlimited, sessions: 10000000, exitDelay: 0s, drainOnExit: 30s }`
   t.strictSame(gateway(written).value, gatewayDefaults)
   t.strictSame(told(gateway(written)), [])
   const writtenSite = `

@@ -15,6 +15,7 @@ import type {
   Listener,
   ResponseStart,
 } from '../../gateway/dataplane/downstream.js'
+import { Gate, noLimits } from '../../gateway/dataplane/gate.js'
 import type { Owner } from '../fixtures/owner.js'
 import type { TlsMaterial } from '../../gateway/plane-protocol.js'
 import { makeCertificate, type MadeCertificate } from './certificates.js'
@@ -100,6 +101,7 @@ export interface RunningFront {
   /** Requests in the order in which they were begun. */
   readonly begun: Scripted[]
   readonly refused: number[]
+  readonly gate: Gate
   readonly faults: string[]
 }
 
@@ -133,7 +135,8 @@ export async function startFront(
     return scripted
   }
   const place = { host: '127.0.0.1', port: 0 }
-  const calls = { begin, beginUpgrade: begin, onFault: (fault: string) => faults.push(fault) }
+  const gate = new Gate(noLimits)
+  const calls = { gate, begin, beginUpgrade: begin, onFault: (fault: string) => faults.push(fault) }
   const { clients = null, certificates = [certificate], ...others } = limits
   const files = certificates.map(({ certFile, keyFile }) => ({ cert: certFile, key: keyFile }))
   const tls = { certificates, files, clients, ticketKeys: randomBytes(48) }
@@ -153,7 +156,7 @@ export async function startFront(
           onRefused: (status) => refused.push(status),
         })
   t.teardown(() => listener.close())
-  return { name, listener, port: listener.port, begun, refused, faults }
+  return { name, listener, port: listener.port, begun, refused, gate, faults }
 }
 
 // -- clients --------------------------------------------------------------------------------------------------------------

@@ -243,6 +243,12 @@ const hostile: readonly (readonly [what: string, status: number, request: string
   ['a line too long', 431, `GET /${'a'.repeat(20_000)} HTTP/1.1\r\n${host}\r\n`],
 ]
 
+const limitations: Readonly<Record<number, RegExp>> = {
+  400: /^(malformed|framing)$/,
+  431: /^head-too-large$/,
+  501: /^method$/,
+}
+
 for (const [what, status, request] of hostile) {
   t.test(`${what}: ${status}, and the connection is closed`, async (t) => {
     const front = await startFront(t, 'node', (scripted) => {
@@ -256,6 +262,7 @@ for (const [what, status, request] of hostile) {
     await line.ends()
     t.equal(front.begun.length, 1, 'nothing was begun')
     t.same(front.refused, [status])
+    t.match(front.gate.refusals(), [[limitations[status], 1]])
     t.match(line.heard, /connection: close/i)
   })
 }
@@ -304,6 +311,7 @@ t.test('a head that drips is answered 408', async (t) => {
   await line.hears('HTTP/1.1 408 ')
   await line.ends()
   t.same(front.refused, [408])
+  t.same(front.gate.refusals(), [['head-timeout', 1]])
 })
 
 t.test('a body that falls silent gives its request up, also when the answer is out already', async (t) => {

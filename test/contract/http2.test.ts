@@ -237,6 +237,7 @@ t.test('a flood of CONTINUATION ends the connection', async (t) => {
   for (let i = 0; i < 100; i++) line.say(frame('continuation', 0, 1, fieldBlock([['x', 'y']])))
   await line.ends()
   t.equal(front.begun.length, 0)
+  t.same(front.gate.refusals(), [['http2-protocol', 1]])
 })
 
 t.test('rapid reset: after a hundred streams taken back the client is told to calm down', async (t) => {
@@ -254,6 +255,7 @@ t.test('rapid reset: after a hundred streams taken back the client is told to ca
   t.equal(payload.readUInt32BE(4), constants.NGHTTP2_ENHANCE_YOUR_CALM)
   await line.ends()
   await until('every exchange was told', () => front.begun.every(({ aborts }) => aborts === 1))
+  t.same(front.gate.refusals(), [['http2-resets', 1]])
 })
 
 t.test('no more streams than announced are open at once', async (t) => {

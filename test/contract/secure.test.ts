@@ -164,6 +164,7 @@ t.test('TLS: 1.2 and later, h2 preferred, a client without ALPN speaks HTTP/1.1'
   const [answer] = (await once(older, 'data')) as [Buffer]
   t.match(String(answer), /^HTTP\/1\.1 200 /)
   await t.rejects(handshake({ maxVersion: 'TLSv1.1', minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' }))
+  await gateway.waitForLog(/"limitation":"tls-handshake"/)
 })
 
 for (const servername of ['first.test', 'second.test']) {

@@ -68,6 +68,7 @@ export function reportOf(changes: Partial<WorkerReport> = {}): WorkerReport {
     foreignSeen: [],
     touched: batchOf([]),
     ejected: [],
+    connections: 0,
     frontRefusals: [],
     ...changes,
   }

@@ -9,6 +9,7 @@ import { TrustedProxies } from '../../gateway/dataplane/client-identity.js'
 import { beginExchange, beginUpgrade } from '../../gateway/dataplane/exchange.js'
 import { MovePace } from '../../gateway/dataplane/move-pace.js'
 import { MovedSessions } from '../../gateway/dataplane/moved-sessions.js'
+import { Gate, noLimits } from '../../gateway/dataplane/gate.js'
 import { OpenExchanges } from '../../gateway/dataplane/open-exchanges.js'
 import { PassReader } from '../../gateway/dataplane/preview-pass.js'
 import { fieldMasks } from '../../gateway/dataplane/response-fields.js'
@@ -90,6 +91,7 @@ export async function openFront(
     assetOrigins: new AssetOrigins(),
     moved: new MovedSessions(),
     movePace: new MovePace(),
+    gate: new Gate(noLimits),
     open: new OpenExchanges(),
     clock: { now: () => clock.nowMs, monotonic: () => performance.now() },
     balancing: { loadOf: (target) => pools.loadOf(target), random: () => dice.next() },
@@ -105,6 +107,7 @@ export async function openFront(
     host: '127.0.0.1',
     port: 0,
     tls: null,
+    gate: state.gate,
     begin: (downstream) => beginExchange(state, masks, downstream),
     beginUpgrade: (downstream) => beginUpgrade(state, masks, downstream, connectWithWs),
     onFault: (fault) => faults.push(fault),

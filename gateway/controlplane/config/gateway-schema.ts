@@ -72,6 +72,21 @@ const limits = z.strictObject({
     .describe(
       'How long a request may take from its head to the end of its answer; beyond: 504, or the answer is cut. Event streams and WebSockets apart.',
     ),
+  connections: z
+    .union([z.literal('auto'), wholeNumber(1, 100_000_000)], '"auto" or a whole number from 1 to 100000000')
+    .prefault('auto')
+    .describe(
+      'Most client connections at once, divided evenly over the workers; more are closed at once. `auto`: half of the files that each worker may open, which also bounds any number.',
+    ),
+  connectionsPerAddress: z
+    .union(
+      [z.literal('unlimited'), wholeNumber(1, 100_000_000)],
+      '"unlimited" or a whole number from 1 to 100000000',
+    )
+    .prefault('unlimited')
+    .describe(
+      'Most connections of one client address, `trustedProxies` apart; more are closed at once. Whole offices share an address: hundreds, rather than tens.',
+    ),
   sessions: wholeNumber(1, 1_000_000_000)
     .prefault(10_000_000)
     .describe('Most confirmed sessions that are kept one by one; beyond, a release keeps bounds only.'),
@@ -163,6 +178,9 @@ export function toGatewaySettings(words: GatewayWords): GatewaySettings {
       upstreamTimeoutMs: bounds.upstreamTimeout,
       connectTimeoutMs: bounds.connectTimeout,
       exchangeTimeoutMs: bounds.exchangeTimeout,
+      connections: bounds.connections === 'auto' ? Infinity : bounds.connections,
+      connectionsPerAddress:
+        bounds.connectionsPerAddress === 'unlimited' ? Infinity : bounds.connectionsPerAddress,
       sessions: bounds.sessions,
       exitDelayMs: bounds.exitDelay,
       drainOnExitMs: bounds.drainOnExit,

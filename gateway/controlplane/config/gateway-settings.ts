@@ -54,6 +54,10 @@ export interface Limits {
   readonly connectTimeoutMs: number
   /** Infinity: no bound. */
   readonly exchangeTimeoutMs: number
+  /** Client connections of all workers together; Infinity: as many as the workers may open. */
+  readonly connections: number
+  /** Infinity: no bound. */
+  readonly connectionsPerAddress: number
   /** Most confirmed sessions in the ledger. */
   readonly sessions: number
   readonly exitDelayMs: number
