@@ -166,6 +166,8 @@ t.test(
     t.equal(adoptionOf(run)?.release ?? null, null, 'not yet: a worker may be without it')
     await run.pass(1000)
     t.same(run.states, ['1.0.0 draining', '2.0.0 active'])
+    t.ok(run.served('1.0.0'))
+    t.equal(adoptionOf(run)?.release, null, 'nor is it boarded by a table that not every worker has')
     run.first.take(run.latest)
     await run.settled()
     t.equal(adoptionOf(run)?.release, run.release('1.0.0').index)

@@ -1,6 +1,6 @@
 // Sessions that are the application's own, first adoption, pages of different releases and their parts: through a real
 // front to real applications, with a clock and a table that the test sets.
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { AssetOrigins } from '../../gateway/dataplane/asset-origins.js'
@@ -160,7 +160,8 @@ t.test('a pin is lost when the application still knows who met another release',
     { version: '2', share: 1 - share, targets: [two?.url ?? ''] },
     { version: '1', share, targets: [one?.url ?? ''] },
   ]
-  const front = await openFront(t, at(1), 5_000, byCookie)
+  const legacy = { cookie: 'sid', release: '1', until: 0 } as unknown as SessionPolicy['legacy']
+  const front = await openFront(t, at(1), 5_000, { session: { ...policy, legacy } })
   const losers = Array.from({ length: 3 }, () => new Visitor(`http://${front.host}`, { t }))
   for (const visitor of losers) t.equal((await visitor.go('/')).page.release, '1')
   const [early, cookieless, aged] = losers
@@ -254,6 +255,11 @@ t.test('an open page that names its release is served by it, counts there, and m
   front.clock.nowMs += 1000
   await visitor.fetch('/data', { 'x-page': '1' })
   t.equal(seen.birthsUntil, front.clock.nowMs + promiseMs)
+  const ended: string[] = []
+  Object.assign(front.state, { endSession: (id: string) => ended.push(id) })
+  await visitor.fetch('/logout', { 'x-page': '1' })
+  t.equal(visitor.token, null, 'a logout from an old page ends the session')
+  t.equal(ended.length, 1)
   front.publish(releases.slice(0, 1))
   t.equal(
     (await visitor.fetch('/data', { 'x-page': '1' })).page.release,
@@ -469,31 +475,67 @@ t.test('a failure is no proof that nobody has it; what is no longer there is loo
   t.same(asked(), [2, 1], 'and is asked first from then on')
 })
 
-t.test('a large answer of another release comes whole, and the release is held while it comes', async (t) => {
-  let finish = (): void => {}
-  const gate = new Promise<void>((resolve) => (finish = resolve))
-  const half = Buffer.alloc(1_000_000, 'a')
-  const { visitor, front } = await openShop(t, [
-    await serve(t, ({ url }, response) => {
-      // Longer than what is kept at once: the rest waits at its source.
-      if (url === '/') response.end('page')
-      else response.writeHead(404).end(Buffer.alloc(3_000_000, 'n'))
-    }),
-    await serve(t, ({ url }, response) => {
-      if (url !== '/assets/large.bin') return void response.writeHead(404).end()
-      response.write(half)
-      void gate.then(() => response.end(half))
-    }),
-  ])
-  await visitor.go('/')
-  const large = visitor.part('/assets/large.bin', 'image')
-  await until('it is under way', () => front.seen(1).exchangesOpen === 1)
-  finish()
-  t.equal((await large).text.length, 2_000_000)
-  await until('it is over', () => front.seen(1).exchangesOpen === 0)
-  const none = await visitor.part('/assets/none.bin', 'image')
-  t.same([none.status, none.text.length], [404, 3_000_000], 'and so does the 404 of the own one')
-})
+/** Writes as fast as it is taken, and tells how much that was. */
+function pour(response: ServerResponse, total: number): { written: number } {
+  const poured = { written: 0 }
+  const pump = (): void => {
+    while (poured.written < total) {
+      const size = Math.min(65_536, total - poured.written)
+      poured.written += size
+      if (!response.write(Buffer.alloc(size, 'n'))) return void response.once('drain', pump)
+    }
+    response.end()
+  }
+  pump()
+  return poured
+}
+
+t.test(
+  'large answers are neither kept in memory nor cut, and hold their release while they come',
+  async (t) => {
+    const gates = new Map<string, () => void>()
+    const ownBytes = 50_000_000
+    let poured = { written: 0 }
+    const { visitor, front } = await openShop(t, [
+      await serve(t, ({ url }, response) => {
+        if (url === '/') response.end('page')
+        else poured = pour(response.writeHead(404), ownBytes)
+      }),
+      await serve(t, ({ url = '' }, response) => {
+        const isThere = url === '/assets/large.bin'
+        if (isThere) response.write(Buffer.alloc(1_000_000))
+        gates.set(url, () => {
+          if (!isThere) response.statusCode = 404
+          response.end(isThere ? Buffer.alloc(1_000_000) : '')
+        })
+      }),
+    ])
+    await visitor.go('/')
+    const large = visitor.part('/assets/large.bin', 'image')
+    const finish = await until('it is under way', () => gates.get('/assets/large.bin'))
+    t.equal(front.seen(1).exchangesOpen, 1)
+    finish()
+    t.equal((await large).text.length, 2_000_000)
+    await until('it is over', () => front.seen(1).exchangesOpen === 0)
+    const site = front.state.table?.siteOf('shop')
+    const loads = () =>
+      site?.releases.map(({ targets }) => targets.map((each) => front.state.pools.loadOf(each)))
+    await until('and the 404 that nobody wanted is let go', () => JSON.stringify(loads()) === '[[0],[0]]')
+
+    const none = visitor.part('/assets/none.bin', 'image')
+    const refuse = await until('the other release is asked', () => gates.get('/assets/none.bin'))
+    let [before, stalls] = [0, 0]
+    await until('its own release waits', () => {
+      stalls = poured.written === before ? stalls + 1 : 0
+      before = poured.written
+      return stalls > 10
+    })
+    t.ok(before < ownBytes / 2, `${before} bytes were taken before it is known whether anybody wants them`)
+    refuse()
+    const answer = await none
+    t.same([answer.status, answer.text.length], [404, ownBytes])
+  },
+)
 
 t.test('who goes away while it is looked for leaves nothing behind', async (t) => {
   const { visitor, front, releases } = await openShop(t, [
