@@ -67,8 +67,9 @@ function fateOf(
   policy: SitePolicy,
 ): string {
   if (version === active) return 'active: takes new sessions'
-  const isAwaited =
-    policy.session.legacy?.release === version && (active !== null || activate.kind === 'manual')
+  const { legacy } = policy.session
+  const isNamed = legacy !== null && legacy.release === version && Date.now() < legacy.until
+  const isAwaited = isNamed && (active !== null || activate.kind === 'manual')
   if (isAwaited) return 'draining: serves visitors from before the gateway'
   if (activate.kind === 'auto') return 'draining: serves its sessions'
   return activate.kind === 'steps' && active !== null

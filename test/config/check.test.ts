@@ -95,7 +95,10 @@ t.test('what of a first adoption is hardly meant, and what would serve it', asyn
   t.match(output, 'session.legacy.cookie: warning: "startsOn" names another cookie, "a"')
   t.match(output, 'session.legacy.release: warning: "2.10.0" has 2 targets, and whoever comes from before')
   t.match(output, 'session.legacy.until: warning: "2020-01-01T00:00:00.000Z" has passed')
-  t.match(output, '2.10.0  draining: serves visitors from before the gateway (activate: manual)')
+  t.match(output, '2.10.0  staged: waits for its activation (activate: manual)')
+  const lasting = directoryWith(t, { ...good, 'sites/shop/site.yaml': site('2999-01-01T00:00:00Z') })
+  const awaited = '2.10.0  draining: serves visitors from before the gateway (activate: manual)'
+  t.match((await checkConfig(lasting)).output, awaited)
 })
 
 t.test('as JSON: problems, and what would run', async (t) => {
