@@ -114,7 +114,8 @@ export function rolloutDone({ startedAt, endsBy }: RolloutStatus, now: number): 
 
 function progressText({ version, state, verdict, rollout }: ReleaseStatus): string {
   if (rollout === null) return `${version} ${state}: ${verdict.text}`
-  return `${version} ${state}: ${rollout.text}; all of them at ${rollout.endsBy} at the earliest`
+  const estimate = rollout.until === null ? '' : `; all of them at ${rollout.endsBy} at the earliest`
+  return `${version} ${state}: ${rollout.text}${estimate}`
 }
 
 function bar(share: number): string {

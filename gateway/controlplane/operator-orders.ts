@@ -136,6 +136,8 @@ function rollbackTarget(site: Site, to: string | null): Release {
       : former.find((release) => release.registration.version === to)
   if (target !== undefined) return target
   const detail =
-    to === null ? 'no good former release is still registered' : `"${to}" was never active or is gone`
+    to === null
+      ? 'no good former release is still registered; one that was given up goes by name, with "--to"'
+      : `"${to}" was never active or is gone`
   throw new RuleRefusal('rollback-needs-former', detail)
 }
