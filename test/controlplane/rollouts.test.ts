@@ -430,8 +430,17 @@ t.test(
     await run.probed('it answers again', () => health()?.state === 'healthy')
     await passed(run, minute)
     t.match(run.states, ['1.0.0 draining', '2.0.0 active', '3.0.0 draining'], 'nor when it answers again')
-    run.plane.controller.orders.rollback(run.site, { ...order, to: null })
-    t.match(run.states, ['1.0.0 active', '2.0.0 draining', '3.0.0 draining'], 'going back passes over it')
+    machine.down.add('http://2.0.0:1')
+    const next = () => run.plane.prober.healthOf(run.release('2.0.0').index, 'http://2.0.0:1' as never)
+    await run.probed('the heir fails too', () => next()?.state === 'unhealthy')
+    await passed(run, 10_000)
+    t.match(
+      run.states,
+      ['1.0.0 active', '2.0.0 draining', '3.0.0 draining'],
+      'what was given up inherits nothing, however well it answers',
+    )
+    const refused = refusalOf(() => run.plane.controller.orders.rollback(run.site, { ...order, to: null }))
+    t.equal(refused?.rule, 'rollback-needs-former', 'going back passes over it')
     run.plane.controller.orders.activate(run.site, run.release('3.0.0'), order)
     t.match(run.states, ['1.0.0 draining', '2.0.0 draining', '3.0.0 active'], 'an operator may')
     t.equal(run.release('3.0.0').wasGivenUp, false)
