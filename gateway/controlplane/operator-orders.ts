@@ -36,7 +36,7 @@ export class OperatorOrders {
     const isArm = otherArm(site, release) !== null
     if (release.state.name === 'active' && !isArm) return
     // In a rollout the stable release has all births back when they are taken from the candidate: that is going back.
-    if (site.rollout?.stable === release.registration.version) {
+    if (isStable(site, release)) {
       return void this.rollback(site, { ...order, to: release.registration.version })
     }
     const impossible = impossibleActivation(release)
@@ -52,7 +52,9 @@ export class OperatorOrders {
     const impossible = impossibleActivation(release)
     if (impossible !== null) throw impossible
     this.#yieldOrThrow(site, refusedRollback(site, release), order)
-    this.#yieldOrThrow(site, refusedByRequirements(this.#parts.register, release), order)
+    if (!isStable(site, release)) {
+      this.#yieldOrThrow(site, refusedByRequirements(this.#parts.register, release), order)
+    }
     this.#board(site, release, { ...order, by: `rollback by ${order.by}` })
     return release
   }
@@ -107,7 +109,7 @@ export class OperatorOrders {
       this.#parts.apply(site, release, { type: 'check' }, order.by)
       return this.#parts.settle()
     }
-    if (!this.#parts.isHealthy(release) && !order.force) {
+    if (!isStable(site, release) && !this.#parts.isHealthy(release) && !order.force) {
       throw new RuleRefusal('activate-needs-health', `a target of "${version}" does not answer its probes`)
     }
     if (!this.#parts.publisher.isServedEverywhere(release.index)) {
@@ -116,6 +118,11 @@ export class OperatorOrders {
     this.#parts.activate(site, release, `${order.by}${order.force ? ', forced' : ''}`)
     this.#parts.settle()
   }
+}
+
+/** The stable release of a rollout has births already: giving it all of them makes nothing worse. */
+function isStable(site: Site, release: Release): boolean {
+  return site.rollout?.stable === release.registration.version
 }
 
 /**

@@ -248,6 +248,15 @@ t.test('an operator ends a rollout either way, and each way says who', async (t)
   }
 })
 
+t.test('a rollout can be aborted by hand while a target of the stable release is ill', async (t) => {
+  const { machine, run } = await begun(t)
+  machine.down.add('http://1.0.0:1')
+  const health = () => run.plane.prober.healthOf(run.release('1.0.0').index, 'http://1.0.0:1' as never)
+  await run.probed('it fails', () => health()?.state === 'unhealthy')
+  run.plane.controller.orders.rollback(run.site, { ...order, to: null })
+  t.same(run.states, ['1.0.0 active', '2.0.0 draining'])
+})
+
 t.test('a file that goes ends its rollout, and dropped again it does not come back by itself', async (t) => {
   const { machine, run } = await begun(t)
   machine.withdraw('2.0.0')
