@@ -42,6 +42,10 @@ export interface ClientLimits {
   readonly connections: number
   /** Open connections of one address to all workers; Infinity: no bound. */
   readonly connectionsPerAddress: number
+  /** Requests and sockets under way in the worker; Infinity: no bound. */
+  readonly exchanges: number
+  /** Lateness of the worker's event loop from which on requests are refused; Infinity: never. */
+  readonly overloadDelayMs: number
 }
 
 /** Limits of the data plane, ms and bytes. */

@@ -6,6 +6,7 @@ import { listenWithUws, uwsAbilities } from './adapters/uws-listener.js'
 import { openFilesLimit } from './adapters/open-files.js'
 import { SystemClock } from './adapters/system-clock.js'
 import { connectWithWs } from './adapters/ws-client.js'
+import { accessLog } from './dataplane/access-log.js'
 import { Activity } from './dataplane/activity.js'
 import { AssetOrigins } from './dataplane/asset-origins.js'
 import { TokenReader } from './dataplane/affinity-token.js'
@@ -25,7 +26,7 @@ import { TargetPools } from './dataplane/target-pools.js'
 import { Tombstones } from './dataplane/tombstones.js'
 import { firstLimits, upstreamLimits, withinOpenFiles } from './dataplane/worker-limits.js'
 import { composeReport } from './dataplane/worker-report.js'
-import { isFailure, type AccessRecord, type WorkerState } from './dataplane/worker-state.js'
+import type { WorkerState } from './dataplane/worker-state.js'
 import type { SessionId } from './domain/ids.js'
 import { buildRoutingTable, type RoutingTable, type TargetRoute } from './domain/routing-table.js'
 import type { TimeSpan } from './domain/session.js'
@@ -53,9 +54,10 @@ const bodySilenceMs = 30_000
 const mostFiles = openFilesLimit()
 const clock = new SystemClock()
 let limits = firstLimits
-const gate = new Gate(limits, (refusal) =>
-  tell({ kind: 'log', level: 'warn', message: 'clients are refused', fields: refusal }),
-)
+const gate = new Gate(limits, {
+  refused: (fields) => warn('clients are refused', fields),
+  overload: ({ message, fields }) => warn(message, fields),
+})
 gate.isExempt = (address) => state.trusted.has(address)
 const pools = new TargetPools(upstreamLimits(limits))
 const state: WorkerState = {
@@ -89,8 +91,7 @@ const state: WorkerState = {
 const sharedSockets = new Map<ListenerSpec['name'], object>()
 const listeners: Listener[] = []
 const secureListeners: NodeListener[] = []
-pools.onEjected = (target, spanMs) =>
-  tell({ kind: 'log', level: 'warn', message: 'target is passed over', fields: { target, spanMs } })
+pools.onEjected = (target, spanMs) => warn('target is passed over', { target, spanMs })
 
 process.on('message', (message, socket) =>
   follow(message as ToWorker, (socket as object | undefined) ?? null),
@@ -117,12 +118,17 @@ process.on('uncaughtException', (error) => {
     process.exit(70)
   })
 })
+let reportedAt = clock.monotonic()
 setInterval(report, reportMs)
 takeCensus(gate, () => listeners.map(({ port }) => port))
 tell({ kind: 'started' })
 
 function shareOf(target: TargetRoute): number {
   return pools.shareOf(target, clock.monotonic())
+}
+
+function warn(message: string, fields: object): void {
+  tell({ kind: 'log', level: 'warn', message, fields })
 }
 
 function tell(message: FromWorker): void {
@@ -166,7 +172,7 @@ function usePublication(publication: Publication): void {
   limits = withinOpenFiles(publication.limits, mostFiles)
   gate.limits = limits
   state.requestBodyBytes = limits.requestBodyBytes
-  state.logAccess = accessLog(publication.access)
+  state.logAccess = accessLog(publication.access, (line) => process.stdout.write(line))
   pools.follow(state.table, upstreamLimits(limits), clock.monotonic())
   tell({ kind: 'acknowledged', generation: publication.table.generation })
 }
@@ -253,19 +259,14 @@ function report(): void {
   const now = clock.now()
   state.tombstones.sweep(now)
   state.moved.sweep(now)
-  state.open.refresh(now, clock.monotonic() - limits.exchangeTimeoutMs)
+  const monotonic = clock.monotonic()
+  state.open.refresh(now, monotonic - limits.exchangeTimeoutMs)
+  gate.overload.beat(monotonic - reportedAt - reportMs, state.open.size)
+  reportedAt = monotonic
   const { parts, report } = composeReport(state)
   for (const part of parts) tell({ kind: 'touched', part })
   tell({ kind: 'report', report })
   if (state.table !== null) forgetReleases(state.table)
-}
-
-function accessLog(policy: Publication['access']): ((record: AccessRecord) => void) | null {
-  if (policy.share <= 0 && !policy.errors) return null
-  return (record) => {
-    const isWanted = (policy.errors && isFailure(record)) || Math.random() < policy.share
-    if (isWanted) process.stdout.write(`${JSON.stringify({ access: record })}\n`)
-  }
 }
 
 /** Stops accepting, lets exchanges finish and closes those that would not, reports a last time and goes. */

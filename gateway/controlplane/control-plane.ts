@@ -360,6 +360,10 @@ function publishedSettings(issuer: string, gateway: GatewaySettings, workers: nu
     log.access.kind === 'errors'
       ? { share: 0, errors: true }
       : { share: log.access.share, errors: log.access.share > 0 }
-  const shared = { ...limits, connections: Math.ceil(limits.connections / workers) }
+  const shared = {
+    ...limits,
+    connections: Math.ceil(limits.connections / workers),
+    exchanges: Math.ceil(limits.exchanges / workers),
+  }
   return { issuer, limits: shared, trustedProxies, via: via ?? '', access }
 }

@@ -217,7 +217,7 @@ const gatewayFamilies: readonly MetricFamily[] = [
   },
   {
     name: 'amarre_front_refusals_total',
-    help: 'Connections, and bytes that were no request, that a front has refused, by limitation.',
+    help: 'Connections and requests that were refused before any release was asked, by limitation.',
     type: 'counter',
     samples: ({ frontRefusals }) =>
       frontRefusals.map(([limitation, value]) => ({ labels: { limitation }, value })),

@@ -1,8 +1,9 @@
-// Who comes in at the fronts of one worker: client connections counted against their limits, and what a front refuses
-// before it is a request, counted by limitation and told to the operator. Knows no sockets.
+// Who comes in at the fronts of one worker: client connections counted against their limits, requests while it is not
+// too busy, and what is refused, counted by limitation and told to the operator. Knows no sockets.
 import type { ClientLimits } from '../plane-protocol.js'
+import { Overload, type OverloadNews } from './overload.js'
 
-/** What a front refuses before there is a request, each with what an operator can do about it. */
+/** What is refused before it is any release's business, each with what an operator can do about it. */
 const remedies = {
   connections: 'more client connections than limits.connections allows: raise it, or see who holds them',
   'connections-per-address':
@@ -21,6 +22,10 @@ const remedies = {
     'requests come on connections whose certificate is not for their host (421): clients try again on one of their own',
   'tls-handshake': 'TLS handshakes fail: plain HTTP on the secure port, TLS before 1.2, or no common cipher',
   'http2-protocol': 'a client breaks the rules of HTTP/2 (RFC 9113)',
+  'overload-newcomers':
+    'the workers are too busy: more of them, or see limits.exchanges and limits.overloadDelay',
+  'overload-sessions':
+    'the workers are far too busy: more of them, or see limits.exchanges and limits.overloadDelay',
   'http2-resets': 'a client takes back stream after stream (rapid reset): it was asked to calm down',
 } as const
 
@@ -36,19 +41,33 @@ export interface Refusal {
 }
 
 /** Until the first publication. */
-export const noLimits: ClientLimits = { connections: Infinity, connectionsPerAddress: Infinity }
+export const noLimits: ClientLimits = {
+  connections: Infinity,
+  connectionsPerAddress: Infinity,
+  exchanges: Infinity,
+  overloadDelayMs: Infinity,
+}
 
 const tellAgainMs = 600_000
 
+/** Where the gate's news goes. */
+export interface GateObserver {
+  refused(refusal: Refusal): void
+  overload(news: OverloadNews): void
+}
+
+const nobody: GateObserver = { refused() {}, overload() {} }
+
 export class Gate {
-  limits: ClientLimits
+  readonly overload: Overload
+  #limits: ClientLimits
   /** Open connections, of all fronts together. */
   connections = 0
   /** Addresses whose number of connections has no bound: trusted proxies. */
   isExempt: (address: string) => boolean = () => false
   readonly #counts = new Map<FrontLimitation, number>()
   readonly #toldAt = new Map<FrontLimitation, number>()
-  readonly #tell: (refusal: Refusal) => void
+  readonly #observer: GateObserver
   /** By address at the last census; null before the first. */
   #census: ReadonlyMap<string, number> | null = null
   /** Opened less closed since then, by address. */
@@ -56,9 +75,26 @@ export class Gate {
   /** The same since the census that is being taken began, which may have missed them. */
   #meanwhile: Map<string, number> | null = null
 
-  constructor(limits: ClientLimits, tell: (refusal: Refusal) => void = () => {}) {
-    this.limits = limits
-    this.#tell = tell
+  constructor(limits: ClientLimits, observer = nobody) {
+    this.#limits = limits
+    this.#observer = observer
+    this.overload = new Overload(limits, (news) => observer.overload(news))
+  }
+
+  get limits(): ClientLimits {
+    return this.#limits
+  }
+
+  set limits(limits: ClientLimits) {
+    this.#limits = limits
+    this.overload.use(limits)
+  }
+
+  /** Whether a request is refused because its worker is too busy; asked beyond `overload.from` only. */
+  sheds(exchangesOpen: number, isNewcomer: boolean): boolean {
+    if (!this.overload.sheds(exchangesOpen, isNewcomer)) return false
+    this.#count(isNewcomer ? 'overload-newcomers' : 'overload-sessions', 1)
+    return true
   }
 
   /** Counts a connection; false: close it. The address is empty where the front does not know it. */
@@ -112,12 +148,17 @@ export class Gate {
 
   /** A front has refused what was no request, or a connection. */
   refused(limitation: FrontLimitation, times = 1): void {
-    const count = (this.#counts.get(limitation) ?? 0) + times
-    this.#counts.set(limitation, count)
+    const count = this.#count(limitation, times)
     const now = performance.now()
     if (now - (this.#toldAt.get(limitation) ?? -Infinity) < tellAgainMs) return
     this.#toldAt.set(limitation, now)
-    this.#tell({ limitation, count, remedy: remedies[limitation] })
+    this.#observer.refused({ limitation, count, remedy: remedies[limitation] })
+  }
+
+  #count(limitation: FrontLimitation, times: number): number {
+    const count = (this.#counts.get(limitation) ?? 0) + times
+    this.#counts.set(limitation, count)
+    return count
   }
 
   /** Counts since the start. */

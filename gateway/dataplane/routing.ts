@@ -12,6 +12,7 @@ import { ExchangeSession, type RouteSession } from './exchange-session.js'
 import { LongStay } from './long-stay.js'
 import { answerAtDoor } from './preview-door.js'
 import { PreviewVisit } from './preview-visit.js'
+import { isNewcomer } from './overload.js'
 import { encodeUpstreamHead, type UpstreamHeadInput } from './request-encoder.js'
 import { readHead, type RequestFraming, type RequestHead } from './request-head.js'
 import { RequestIdentity } from './request-identity.js'
@@ -68,6 +69,7 @@ export function routeRequest(state: WorkerState, request: RoutedRequest): Routin
   if (atDoor !== null) return { ...atDoor, site }
   const decision = inTurn(state, decide(identity, site, now))
   if (decision.kind === 'refuse') return refused(decision.error, site, identity)
+  if (isTooBusyFor(state, decision)) return refused('overloaded', site, identity)
   const target = targetOf(state, decision)
   if (target === null) return refused('target_gone', site, identity)
   if (request.isUpgrade && isTooLate(state, decision, now)) return refused('release_gone', site, identity)
@@ -107,6 +109,10 @@ export function routeRequest(state: WorkerState, request: RoutedRequest): Routin
 /** A preview shows what is missing. */
 function searchFor(state: WorkerState, input: UpstreamHeadInput, session: RouteSession): AssetSearch | null {
   return session instanceof ExchangeSession ? assetSearchFor(state, input, session) : null
+}
+
+function isTooBusyFor({ open, gate }: WorkerState, decision: Decision): boolean {
+  return open.size > gate.overload.from && gate.sheds(open.size, isNewcomer(decision))
 }
 
 function refused(

@@ -13,6 +13,8 @@ export const firstLimits: WorkerLimits = {
   exchangeTimeoutMs: Infinity,
   connections: Infinity,
   connectionsPerAddress: Infinity,
+  exchanges: Infinity,
+  overloadDelayMs: Infinity,
 }
 
 /** Each client may need a connection upstream as well. */

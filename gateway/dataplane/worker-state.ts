@@ -2,7 +2,7 @@
 // one place when a publication arrives; requests only read it.
 import { randomBytes } from 'node:crypto'
 import type { BalancingInput } from '../domain/balancing.js'
-import { errorKinds, type ErrorCode } from '../domain/errors.js'
+import type { ErrorCode } from '../domain/errors.js'
 import type { SessionId } from '../domain/ids.js'
 import type { Clock } from '../domain/ports.js'
 import type { RoutingTable } from '../domain/routing-table.js'
@@ -32,11 +32,6 @@ export interface AccessRecord {
   readonly site: string
   readonly release: string
   readonly error: ErrorCode | null
-}
-
-/** Answered with a fault of the server's side, or cut short by one. */
-export function isFailure({ status, error }: AccessRecord): boolean {
-  return status >= 500 || (error !== null && errorKinds[error].side !== 'downstream')
 }
 
 export interface WorkerState {

@@ -60,6 +60,7 @@ export const errorKinds = {
   // the gateway
   queue_full: { side: 'gateway', status: 503, message: 'the application is busy' },
   queue_timeout: { side: 'gateway', status: 503, message: 'the application is busy' },
+  overloaded: { side: 'gateway', status: 503, message: 'the gateway is too busy at the moment' },
   no_release: { side: 'gateway', status: 503, message: 'no release accepts new sessions at the moment' },
   release_gone: { side: 'gateway', status: 503, message: 'the release of this session is no longer served' },
   preview_invalid: {

@@ -54,6 +54,8 @@ const gatewayDefaults = {
     exchangeTimeoutMs: Infinity,
     connections: Infinity,
     connectionsPerAddress: Infinity,
+    exchanges: Infinity,
+    overloadDelayMs: 500,
     sessions: 10_000_000,
     exitDelayMs: 0,
     drainOnExitMs: 30_000,
@@ -134,7 +136,7 @@ trustedProxies: []
 via: null
 log: { level: info, access: off }
 webhooks: []
-limits: { requestHead: 16KiB, requestBody: 1GiB, headerTimeout: 10s, upstreamTimeout: 60s, connectTimeout: 2s, exchangeTimeout: never, connections: auto, connectionsPerAddress: unlimited, sessions: 10000000, exitDelay: 0s, drainOnExit: 30s }`
+limits: { requestHead: 16KiB, requestBody: 1GiB, headerTimeout: 10s, upstreamTimeout: 60s, connectTimeout: 2s, exchangeTimeout: never, connections: auto, connectionsPerAddress: unlimited, exchanges: unlimited, overloadDelay: 500ms, sessions: 10000000, exitDelay: 0s, drainOnExit: 30s }`
   t.strictSame(gateway(written).value, gatewayDefaults)
   t.strictSame(told(gateway(written)), [])
   const writtenSite = `

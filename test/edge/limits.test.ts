@@ -19,6 +19,9 @@ const patient = { path: null, interval: '5m', timeout: '1s', unhealthyAfter: 100
 const events = 'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: one\n\n'
 const mostConnections = 20
 const mostPerAddress = 6
+const mostExchanges = 10
+/** Four fifths. */
+const mostForNewcomers = 8
 const [visitor, greedy, proxy] = ['127.0.0.1', '127.0.0.2', '127.0.0.3'] as const
 
 for (const engine of ['uws', 'node'] as const) {
@@ -35,6 +38,7 @@ for (const engine of ['uws', 'node'] as const) {
           connectionsPerAddress: mostPerAddress,
           exchangeTimeout: '600ms',
           headerTimeout: '1s',
+          exchanges: mostExchanges,
         }),
       },
     })
@@ -146,6 +150,31 @@ for (const engine of ['uws', 'node'] as const) {
       const again = await ask('streaming')
       await again.reads(/data: one/)
       again.leave()
+    })
+
+    await t.test('overload: newcomers are refused first, whoever has a session last', async (t) => {
+      const clients: RawClient[] = []
+      const stream = async (cookie: string): Promise<RawClient> => {
+        const client = await RawClient.connect(gateway.port, t, proxy)
+        client.send(`GET / HTTP/1.1\r\nHost: streaming.test\r\n${cookie}\r\n`)
+        clients.push(client)
+        return client
+      }
+      let pinned = ''
+      for (let i = 0; i < mostForNewcomers; i++) {
+        const [, token = ''] = await (await stream('')).reads(/set-cookie: (amarre=[^;]+)[^]*data: one/i)
+        pinned = `Cookie: ${token}\r\n`
+      }
+      t.match(await (await stream('')).reads(/HTTP\/1.1 503 [^]*overloaded/), [/retry-after: \d/i])
+      for (let i = mostForNewcomers; i < mostExchanges; i++) await (await stream(pinned)).reads(/data: one/)
+      await (await stream(pinned)).reads(/HTTP\/1.1 503 [^]*overloaded/)
+      await refusals('overload-newcomers', 1)
+      await refusals('overload-sessions', 1)
+      const line = await gateway.waitForLog(/overload begins/)
+      t.match(JSON.parse(line), { exchangesOpen: mostForNewcomers + 1, refused: 1 })
+      for (const client of clients) client.leave()
+      await isOpen(0)
+      t.match(JSON.parse(await gateway.waitForLog(/overload is over/)), { refused: 2 })
     })
 
     await t.test('a WebSocket is a connection until it is closed', async (t) => {

@@ -87,6 +87,20 @@ const limits = z.strictObject({
     .describe(
       'Most connections of one client address, `trustedProxies` apart; more are closed at once. Whole offices share an address: hundreds, rather than tens.',
     ),
+  exchanges: z
+    .union(
+      [z.literal('unlimited'), wholeNumber(1, 100_000_000)],
+      '"unlimited" or a whole number from 1 to 100000000',
+    )
+    .prefault('unlimited')
+    .describe(
+      'Most requests under way at once, event streams and WebSockets among them, divided evenly over the workers; beyond: 503 with Retry-After. Visitors without a session are refused from four fifths on.',
+    ),
+  overloadDelay: duration({ min: 20, ...timer, words: ['never'] })
+    .prefault('500ms')
+    .describe(
+      'How late a worker may be, over about a second, before it refuses visitors without a session (503 with Retry-After); at twice that it refuses everybody.',
+    ),
   sessions: wholeNumber(1, 1_000_000_000)
     .prefault(10_000_000)
     .describe('Most confirmed sessions that are kept one by one; beyond, a release keeps bounds only.'),
@@ -181,6 +195,8 @@ export function toGatewaySettings(words: GatewayWords): GatewaySettings {
       connections: bounds.connections === 'auto' ? Infinity : bounds.connections,
       connectionsPerAddress:
         bounds.connectionsPerAddress === 'unlimited' ? Infinity : bounds.connectionsPerAddress,
+      exchanges: bounds.exchanges === 'unlimited' ? Infinity : bounds.exchanges,
+      overloadDelayMs: bounds.overloadDelay,
       sessions: bounds.sessions,
       exitDelayMs: bounds.exitDelay,
       drainOnExitMs: bounds.drainOnExit,

@@ -58,6 +58,10 @@ export interface Limits {
   readonly connections: number
   /** Infinity: no bound. */
   readonly connectionsPerAddress: number
+  /** Requests under way in all workers together; Infinity: no bound. */
+  readonly exchanges: number
+  /** Infinity: never. */
+  readonly overloadDelayMs: number
   /** Most confirmed sessions in the ledger. */
   readonly sessions: number
   readonly exitDelayMs: number
