@@ -31,6 +31,8 @@ export class NodeConnection {
 
   constructor(socket: Duplex, observer: ConnectionObserver) {
     this.#socket = socket
+    // A head that goes out before its body is written in the socket's own encoding, and may hold bytes above 127.
+    socket.setDefaultEncoding('latin1')
     this.#observer = observer
   }
 

@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { WebSocketServer } from 'ws'
-import type { FieldBlock } from '../dataplane/downstream.js'
+import type { FieldBlock, ResponseStart } from '../dataplane/downstream.js'
 import type { BeginUpgrade, DownstreamUpgrade } from '../dataplane/downstream-socket.js'
 import { maxMessageBytes, type SocketEnd } from '../dataplane/socket-end.js'
 import { fieldPairs } from './field-pairs.js'
@@ -41,18 +41,23 @@ export interface UpgradeParts {
 
 /** A request of this front that asks for a socket. */
 export class NodeUpgrade extends NodeDownstream implements DownstreamUpgrade {
-  readonly #read: Buffer
+  readonly #waiting: WaitingClient
   readonly #socket: Socket
   readonly #onDrain = (): void => this.drained()
 
   constructor({ request, response, head, slowBodies }: UpgradeParts) {
     super(request, response, slowBodies)
-    this.#read = head
     this.#socket = request.socket
+    this.#waiting = new WaitingClient(this.#socket, head)
     // Node has let go of the connection: the answer's own events are for us to tell.
     response.assignSocket(this.#socket)
     this.#socket.on('drain', this.#onDrain)
     response.on('finish', () => this.#socket.destroySoon())
+  }
+
+  /** Node has given the connection away: an answer that is no 101 ends it, and says so. */
+  override start(response: ResponseStart): void {
+    super.start({ ...response, closes: true })
   }
 
   beginUpgrade(begin: BeginUpgrade): void {
@@ -70,10 +75,44 @@ export class NodeUpgrade extends NodeDownstream implements DownstreamUpgrade {
     this.#socket.setKeepAlive(true, keepAliveMs)
     linesOf.set(this.request, linesOfAnswer(fields, protocol))
     let end: SocketEnd | null = null
-    // Fields may hold bytes above 127; what follows are buffers.
-    this.#socket.setDefaultEncoding('latin1')
-    server.handleUpgrade(this.request, this.#socket, this.#read, (ws) => (end = new WsEnd(ws, clientFaults)))
+    const early = this.#waiting.take()
+    server.handleUpgrade(this.request, this.#socket, early, (ws) => (end = new WsEnd(ws, clientFaults)))
+    this.#socket.resume()
     return end
+  }
+}
+
+/** What a client may say before its handshake is answered; one that says more is not read on. */
+const mostEarlyBytes = 64 * 1024
+
+/** A client that waits for the answer to its handshake: read, since only then is it seen to go away. */
+class WaitingClient {
+  readonly #socket: Socket
+  readonly #early: Buffer[]
+  #bytes = 0
+  readonly #onData = (chunk: Buffer): void => {
+    this.#early.push(chunk)
+    this.#bytes += chunk.length
+    if (this.#bytes > mostEarlyBytes) this.#socket.pause()
+  }
+  // Nobody who has closed its half waits for a socket.
+  readonly #onEnd = (): void => {
+    this.#socket.destroy()
+  }
+
+  constructor(socket: Socket, head: Buffer) {
+    this.#socket = socket
+    this.#early = [head]
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+  }
+
+  /** What it has said; from here on it is somebody else's to read, once it is resumed. */
+  take(): Buffer {
+    this.#socket.off('data', this.#onData)
+    this.#socket.off('end', this.#onEnd)
+    this.#socket.pause()
+    return Buffer.concat(this.#early)
   }
 }
 

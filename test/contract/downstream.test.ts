@@ -77,6 +77,27 @@ for (const name of fronts) {
     )
   })
 
+  t.test(`${name}: the answer's fields go out byte for byte also before its body`, async (t) => {
+    const lines = 'X-Name: caf\xe9 \xc3\xa9'
+    const front = await startFront(t, name, ({ downstream }) => {
+      const bytes = Buffer.from(lines, 'latin1')
+      const fields = { bytes, runs: [0, 'X-Name'.length, bytes.length], lines: '' }
+      downstream.start({ ...plainStart, fields, framing: 'length', contentLength: 4 })
+      downstream.flush()
+      setImmediate(() => {
+        downstream.write(Buffer.from('body'))
+        downstream.end()
+        downstream.flush()
+      })
+    })
+    const { fields, text } = await get(t, front)
+    t.same(
+      fields.filter(([field]) => field === 'x-name').map(([, value]) => value),
+      ['caf\xe9 \xc3\xa9'],
+    )
+    t.equal(await text(), 'body')
+  })
+
   t.test(`${name}: answers without a body have none, and HEAD tells the length of a GET`, async (t) => {
     const front = await startFront(t, name, ({ downstream }) => {
       const status = Number(downstream.head.path.slice(1))

@@ -1,11 +1,14 @@
 // A worker's data plane in the test's own process: the real front, pools and sockets on the loopback, with a clock and
 // a table that the test sets. No control plane.
+import { listenWithNode, nodeAbilities } from '../../gateway/adapters/node-listener.js'
 import { listenWithUws, uwsAbilities } from '../../gateway/adapters/uws-listener.js'
 import { connectWithWs } from '../../gateway/adapters/ws-client.js'
 import { Activity, type ReleaseActivity } from '../../gateway/dataplane/activity.js'
 import { AssetOrigins } from '../../gateway/dataplane/asset-origins.js'
 import { TokenReader } from '../../gateway/dataplane/affinity-token.js'
 import { TrustedProxies } from '../../gateway/dataplane/client-identity.js'
+import type { FrontAbilities, Listener } from '../../gateway/dataplane/downstream.js'
+import type { FrontCalls } from '../../gateway/dataplane/downstream-socket.js'
 import { beginExchange, beginUpgrade } from '../../gateway/dataplane/exchange.js'
 import { MovePace } from '../../gateway/dataplane/move-pace.js'
 import { MovedSessions } from '../../gateway/dataplane/moved-sessions.js'
@@ -61,6 +64,25 @@ export interface Front {
   beat(): void
 }
 
+let engine: FrontAbilities['engine'] = 'uws'
+
+/** Which engine fronts that are opened from now on are made of; `uws` unless it is called. */
+export function useEngine(chosen: FrontAbilities['engine']): void {
+  engine = chosen
+}
+
+/** The engine that is in use. */
+export function engineInUse(): FrontAbilities['engine'] {
+  return engine
+}
+
+function listen(calls: FrontCalls & { readonly gate: Gate }): Promise<Listener> {
+  const place = { host: '127.0.0.1', port: 0, tls: null }
+  if (engine === 'uws') return listenWithUws({ ...place, ...calls })
+  const limits = { maxHeadBytes: 16_384, headerTimeoutMs: 10_000, bodySilenceMs: 30_000 }
+  return listenWithNode({ ...place, ...calls, ...limits, shared: null, proxied: null, onRefused: () => {} })
+}
+
 /** Opens a front over these releases of a site that is like the usual one but for `site`; closed at the test's end. */
 export async function openFront(
   t: Owner,
@@ -101,12 +123,9 @@ export async function openFront(
     isLeaving: false,
   }
   const indices = new Map(releases.map(({ version }, i) => [version, i]))
-  const masks = fieldMasks(uwsAbilities.writesDate)
+  const masks = fieldMasks((engine === 'uws' ? uwsAbilities : nodeAbilities(false)).writesDate)
   const faults: string[] = []
-  const listener = await listenWithUws({
-    host: '127.0.0.1',
-    port: 0,
-    tls: null,
+  const listener = await listen({
     gate: state.gate,
     begin: (downstream) => beginExchange(state, masks, downstream),
     beginUpgrade: (downstream) => beginUpgrade(state, masks, downstream, connectWithWs),

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
 import { maxMessageBytes } from '../../gateway/dataplane/socket-end.js'
 import { until } from '../fixtures/until.js'
-import { type Deployed, type Front, openFront, policy } from './front.js'
+import { type Deployed, engineInUse, type Front, openFront, policy } from './front.js'
 import { connect, type Peer, refusal } from './peer.js'
 import {
   type SocketApplication,
@@ -49,6 +49,9 @@ interface EchoCase {
   /** Messages that come back. */
   readonly count: number
 }
+
+/** What the library of one engine does otherwise (docs/conformance.md). */
+const isUws = engineInUse() === 'uws'
 
 const sizes = [0, 1, 125, 126, 127, 65_535, 65_536, 1 << 20]
 const echoCases: readonly EchoCase[] = [
@@ -145,8 +148,8 @@ void t.test('a close without a code, and a loss, are carried as such', async (t)
   polite.ws.close()
   t.equal((await application.peer.ends())[0], 1005, 'client gives no code')
   const odd = await connect(`${url}/silent`)
-  odd.ws.close(3000, 'a code that this front does not know')
-  t.equal((await application.peer.ends())[0], 1005, 'nor does a code from 1012 to 3999 get through')
+  odd.ws.close(3000, 'a code that uws does not know')
+  t.equal((await application.peer.ends())[0], isUws ? 1005 : 3000, 'a code from 1012 to 3999')
   const told = await connect(`${url}/silent`)
   application.peer.ws.close()
   t.equal((await told.ends())[0], 1005, 'application gives no code')
@@ -176,11 +179,11 @@ void t.test('what is no WebSocket by the rules is cut, and the application learn
   const garbled = await connect(`${url}/silent`)
   garbled.ws.send(Buffer.from([0xff, 0xfe]), { binary: false })
   t.equal((await application.peer.ends())[0], 1007, 'text that is no UTF-8')
-  t.equal((await garbled.ends())[0], 1006)
+  t.equal((await garbled.ends())[0], isUws ? 1006 : 1007)
   const oversized = await connect(`${url}/silent`)
   oversized.ws.send(Buffer.alloc(maxMessageBytes + 1))
   t.equal((await application.peer.ends())[0], 1009, 'a message beyond the limit')
-  t.equal((await oversized.ends())[0], 1006)
+  t.equal((await oversized.ends())[0], isUws ? 1006 : 1009)
   const fragmented = await connect(`${url}/silent`)
   fragmented.ws.send(Buffer.alloc(maxMessageBytes), { fin: false })
   fragmented.ws.send(Buffer.alloc(1), { fin: true })
@@ -231,7 +234,7 @@ void t.test('the handshake: paths, cookies, subprotocols and fields', async (t) 
   t.equal(client.answer.headers['x-from'], 'the application')
   t.equal(client.answer.headers['amarre-session'], undefined)
   t.equal(client.answer.headers['sec-websocket-extensions'], undefined, 'no extension is agreed on')
-  t.equal(client.answer.rawHeaders.filter((name) => /^(date|connection)$/i.test(name)).length, 2)
+  t.equal(client.answer.rawHeaders.filter((name) => /^connection$/i.test(name)).length, 1)
   t.ok(client.answer.headers['set-cookie']?.includes('sid=1'))
   t.ok(isHeld(tokenIn(client.answer.headers)), 'the 101 hands out a held token')
   t.match(asked?.headers, {
@@ -303,7 +306,12 @@ void t.test("the application's refusals pass through", async (t) => {
   t.notOk(isHeld(tokenIn(unauthorised.headers)), 'the token of an ordinary answer')
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   for (let i = 0; i < 3; i++) t.equal((await refusal(`${url}/refuse?401`, { agent })).status, 401)
-  t.equal(Object.values(agent.freeSockets).flat().length, 1, 'the connection may be used again')
+  const kept = isUws ? 1 : 0
+  t.equal(
+    Object.values(agent.freeSockets).flat().length,
+    kept,
+    'the connection may be used again, or says close',
+  )
   agent.destroy()
   const missing = await refusal(`${url}/refuse?404`)
   t.match(missing, { status: 404, isComplete: true, body: /^x{100000}$/ })
@@ -425,6 +433,7 @@ void t.test('a slow client slows the application down, and nothing is lost', asy
 
 void t.test(
   'a slow application: what waits is bounded, then the client is told to come back later',
+  { skip: !isUws && 'this engine stops reading instead' },
   async (t) => {
     const { application, front, url } = await open(t)
     const client = await connect(`${url}/silent`)
@@ -450,12 +459,31 @@ void t.test('a client may be ahead of its application for a while', async (t) =>
   const client = await connect(`${url}/silent`)
   application.peer.ws.pause()
   for (let i = 0; i < 12; i++) client.ws.send(Buffer.alloc(mib, i))
-  await until('all is with the gateway', () => client.ws.bufferedAmount === 0)
+  if (isUws) await until('all is with the gateway', () => client.ws.bufferedAmount === 0)
   application.peer.ws.resume()
   const heard = await application.peer.hears(12)
   t.ok(heard.every((message, i) => message[0] === i))
   t.equal(client.closed, null)
 })
+
+void t.test(
+  'a slow application slows the client down, and nothing is lost',
+  { skip: isUws && 'this engine reads on' },
+  async (t) => {
+    const { application, url } = await open(t)
+    const client = await connect(`${url}/silent`)
+    application.peer.ws.pause()
+    const total = 100
+    for (let i = 0; i < total; i++) client.ws.send(Buffer.alloc(mib, i))
+    await standsStill(() => client.ws.bufferedAmount)
+    const taken = total * mib - client.ws.bufferedAmount
+    t.ok(taken < 64 * mib, `${Math.round(taken / mib)} MiB on the way, kernel buffers and all`)
+    application.peer.ws.resume()
+    const heard = await application.peer.hears(total)
+    t.ok(heard.every((message, i) => message[0] === i && message.length === mib))
+    t.equal(client.closed, null)
+  },
+)
 
 /** Waits until a figure is the same twenty times in a row. */
 async function standsStill(figure: () => number): Promise<void> {
