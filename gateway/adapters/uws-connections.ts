@@ -1,25 +1,26 @@
 // The connections of a uWebSockets.js front. The library tells of each that opens and that one closes, but neither which
 // nor what it has refused by itself; what can be concluded from that is concluded here.
-import type { HttpResponse, TemplatedApp } from 'uWebSockets.js'
+import type { TemplatedApp } from 'uWebSockets.js'
 import type { Gate } from '../dataplane/gate.js'
 import { canCount, usualText } from './kernel-connections.js'
+import { UwsPeers } from './uws-peers.js'
 
 const lookMs = 3_000
 
 export class UwsConnections {
   /** Requests that have reached a handler. */
   requests = 0
+  /** Whose they are, WebSockets included. */
+  readonly peers = new UwsPeers()
   readonly #gate: Gate
-  readonly #addressOf: (res: HttpResponse) => string
   readonly #timer: NodeJS.Timeout
   #open = 0
   /** Since the last look. */
   #opened = 0
   #requestsThen = 0
 
-  constructor(gate: Gate, addressOf: (res: HttpResponse) => string) {
+  constructor(gate: Gate) {
     this.#gate = gate
-    this.#addressOf = addressOf
     this.#timer = setInterval(() => this.#look(), lookMs).unref()
   }
 
@@ -28,7 +29,8 @@ export class UwsConnections {
     app.filter((res, count) => {
       if (count === -1) return this.closed()
       this.#open++
-      const isAdmitted = this.#gate.opened(isAddressWanted(this.#gate) ? usualText(this.#addressOf(res)) : '')
+      const address = this.peers.opened(res)
+      const isAdmitted = this.#gate.opened(isAddressWanted(this.#gate) ? usualText(address) : '')
       if (isAdmitted) this.#opened++
       // Here already, before a byte is read; its end is told before `close` returns.
       else res.close()
@@ -38,6 +40,7 @@ export class UwsConnections {
   /** The library tells of the end of a connection, but not when it has become a WebSocket. */
   closed(): void {
     this.#open--
+    this.peers.closed()
     this.#gate.closed('')
   }
 

@@ -5,8 +5,11 @@ import * as http2 from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import { X509Certificate } from 'node:crypto'
+import fc from 'fast-check'
 import t from 'tap'
+import type { HttpResponse } from 'uWebSockets.js'
 import { readProxyHeader } from '../../gateway/adapters/proxy-header.js'
+import { UwsPeers } from '../../gateway/adapters/uws-peers.js'
 import type { Owner } from '../fixtures/owner.js'
 import { until } from '../fixtures/until.js'
 import { makeCertificate, type MadeCertificate } from './certificates.js'
@@ -322,3 +325,53 @@ t.test(
     t.equal(await statusFor(session, 'shop.test'), 200, 'on the same connection')
   },
 )
+
+t.test(
+  'uws: the address is asked for once a connection while all have the same, and is never another one',
+  async (t) => {
+    const steps = fc.array(fc.tuple(fc.constantFrom('open', 'close', 'ask'), fc.nat(7)), {
+      maxLength: 60,
+    })
+    fc.assert(
+      fc.property(steps, (script) => {
+        const peers = new UwsPeers()
+        const connections: FakeConnection[] = []
+        for (const [step, at] of script) {
+          const connection = connections[at % Math.max(1, connections.length)]
+          if (step === 'open') {
+            const opened = new FakeConnection(at % 3)
+            connections.push(opened)
+            peers.opened(opened.res)
+          } else if (connection !== undefined && step === 'ask') {
+            if (peers.of(connection.res) !== connection.address) return false
+          } else if (connection !== undefined) {
+            connections.splice(connections.indexOf(connection), 1)
+            peers.closed()
+          }
+        }
+        return true
+      }),
+    )
+    const peers = new UwsPeers()
+    const [first, second] = [new FakeConnection(1), new FakeConnection(1)]
+    for (const { res } of [first, second]) peers.opened(res)
+    for (let request = 0; request < 10; request++) peers.of(first.res)
+    t.same([first.asked, second.asked], [1, 1])
+  },
+)
+
+/** As much of the library's response as is asked for an address. */
+class FakeConnection {
+  asked = 0
+  readonly address: string
+  readonly res: HttpResponse
+
+  constructor(last: number) {
+    this.address = `192.0.2.${last}`
+    const getRemoteAddress = (): ArrayBuffer => {
+      this.asked++
+      return Uint8Array.from([192, 0, 2, last]).buffer
+    }
+    this.res = { getRemoteAddress } as unknown as HttpResponse
+  }
+}

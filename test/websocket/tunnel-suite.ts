@@ -1,6 +1,7 @@
 // WebSockets through one worker's data plane: what goes in comes out, in both directions, at the pace of the slower
 // end, for as long as the session and its release allow.
-import { Agent, request } from 'node:http'
+import { once } from 'node:events'
+import { Agent, request, type IncomingMessage } from 'node:http'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -211,6 +212,38 @@ void t.test('an application that sends more than the limit, or breaks the rules'
   application.peer.ws.send(Buffer.from([0xff]), { binary: false })
   t.equal((await other.ends())[0], 1006, 'the client is cut')
   t.equal((await application.peer.ends())[0], 1007)
+})
+
+/** The address that the application was told of a request on that agent's only connection. */
+async function addressOn(place: Place, agent: Agent, localAddress: string): Promise<string> {
+  const sent = request(`http://${place.front.host}/`, { agent, localAddress }).end()
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage]
+  answer.resume()
+  await once(answer, 'end')
+  return String(place.application.requests.at(-1)?.headers['x-forwarded-for'])
+}
+
+void t.test('every request carries the address of its own connection, whoever comes and goes', async (t) => {
+  const place = await open(t)
+  const [first, second] = ['127.0.0.1', '127.0.0.2'] as const
+  const agents = [0, 1, 2].map(() => new Agent({ keepAlive: true, maxSockets: 1 }))
+  t.teardown(() => agents.forEach((agent) => agent.destroy()))
+  const [one, two, three] = agents as [Agent, Agent, Agent]
+  t.equal(await addressOn(place, one, first), first)
+  // Neither becoming a socket nor its end may count twice: the front would forget that the first is still there.
+  const socket = await connect(`${place.url}/silent`, { localAddress: first })
+  socket.ws.terminate()
+  await place.application.peer.ends()
+  t.equal(await addressOn(place, two, second), second)
+  t.equal(await addressOn(place, one, first), first)
+  const other = await connect(`${place.url}/silent`, { localAddress: second })
+  t.equal(place.application.requests.at(-1)?.headers['x-forwarded-for'], second)
+  one.destroy()
+  two.destroy()
+  t.equal(await addressOn(place, three, second), second)
+  t.equal(await addressOn(place, new Agent(), first), first)
+  t.equal(await addressOn(place, three, second), second)
+  other.ws.terminate()
 })
 
 void t.test('the handshake: paths, cookies, subprotocols and fields', async (t) => {
