@@ -269,6 +269,26 @@ t.test('no more streams than announced are open at once', async (t) => {
   t.ok(front.begun.length <= 100, `${front.begun.length} begun`)
 })
 
+t.test(
+  'windows: a stream may be 256 KiB ahead of the application; one that sends more is ended',
+  async (t) => {
+    const window = 256 * 1024
+    const post = [[':method', 'POST'], ...goodHead.slice(1)] as const
+    const front = await startFront(t, 'node by HTTP/2', ({ downstream }) => downstream.pauseBody())
+    const line = new FrameLine(t, front)
+    line.say(frame('headers', endHeaders, 1, fieldBlock(post as never)))
+    const pieces = Array.from({ length: window / 16_384 + 1 }, () =>
+      frame('data', 0, 1, Buffer.alloc(16_384)),
+    )
+    line.say(...pieces)
+    await until('the stream or the connection is reset', () =>
+      line.heard.some(({ type }) => type === frameTypes.reset || type === frameTypes.goaway),
+    )
+    await until('the request is given up', () => front.begun[0]?.aborts === 1)
+    t.equal(front.begun[0]?.ends, 0)
+  },
+)
+
 t.test('a client that is slow in the middle of its body gives the request up', async (t) => {
   const front = await startFront(t, 'node by HTTP/2', () => {}, { bodySilenceMs: 300 })
   const session = await connect(t, front)
