@@ -28,6 +28,9 @@ export interface ReleaseName {
   readonly version: string
 }
 
+/** Orders that concern one release, as the last part of their path. */
+export type ReleaseVerb = 'activate' | 'drain' | 'retire' | 'recall'
+
 export class AdminClient {
   readonly #place: GatewayPlace
 
@@ -72,7 +75,7 @@ export class AdminClient {
   }
 
   /** Orders a change of one release; the verb is the last part of the path. */
-  change(verb: 'activate' | 'drain' | 'retire', of: ReleaseName, order: OrderBody): Promise<ReleaseStatus> {
+  change(verb: ReleaseVerb, of: ReleaseName, order: OrderBody): Promise<ReleaseStatus> {
     return this.#order(`${pathOf(of)}/${verb}`, order)
   }
 
@@ -87,6 +90,11 @@ export class AdminClient {
 
   explain(site: string, request: ExplainBody): Promise<ExplanationStatus> {
     return this.#order(`/api/v1/sites/${encodeURIComponent(site)}/explain`, request)
+  }
+
+  /** Takes such an order back. */
+  cancel(verb: 'retire' | 'recall', of: ReleaseName, order: OrderBody): Promise<ReleaseStatus> {
+    return this.#order(`${pathOf(of)}/${verb}`, order, 'DELETE')
   }
 
   async #read<Answer>(path: string): Promise<Answer> {

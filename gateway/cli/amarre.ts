@@ -19,6 +19,7 @@ const defaultDirectory = './config'
 let exitCode: number = 0
 
 type Json = { readonly json?: boolean }
+type Cancel = { readonly cancel?: boolean }
 type Watch = { readonly watch?: boolean }
 
 const program = new Command('amarre')
@@ -132,11 +133,27 @@ asking('drain', 'take births from a release; they go to the last good former one
 asking('retire', 'end the routing to a release on which nobody is left')
   .argument('<site>')
   .argument('<version>')
+  .option('--force', 'announce its end with whoever is on it, at least one idle time ahead')
+  .addOption(new Option('--cancel', 'call an announced end off').conflicts('force'))
   .option('--reason <text>', 'why, for the event log')
   .option('--json', 'print JSON')
-  .action(async (site: string, version: string, options: PlaceOptions & Json & OrderBody) => {
+  .action(async (site: string, version: string, options: PlaceOptions & Json & Cancel & OrderBody) => {
     const { retire } = await import('./retire.js')
     exitCode = await retire(await clientOf(options), terminal, { ...options, site, version })
+  })
+
+asking('recall', 'move everybody on a former release to another one that can take them')
+  .argument('<site>')
+  .argument('<version>')
+  .option('--to <version>', 'where to; needed unless it is cancelled')
+  .option('--rate <rate>', 'sessions a second at most, as 2/s')
+  .option('--force', 'at any safe request, not at the next page only; even where a target is ill')
+  .addOption(new Option('--cancel', 'end a recall').conflicts(['to', 'rate', 'force']))
+  .option('--reason <text>', 'why, for the event log')
+  .option('--json', 'print JSON')
+  .action(async (site: string, version: string, options: PlaceOptions & Json & Cancel & OrderBody) => {
+    const { recall } = await import('./recall.js')
+    exitCode = await recall(await clientOf(options), terminal, { ...options, site, version })
   })
 
 asking(

@@ -17,10 +17,11 @@ export async function rotateKeys(
 }
 
 /** The order's body out of a command line's options. */
-export function orderOf({ reason, force, to }: OrderBody): OrderBody {
+export function orderOf({ reason, force, to, rate }: OrderBody): OrderBody {
   return {
     ...(reason === undefined ? {} : { reason }),
     ...(force === true ? { force } : {}),
     ...(to === undefined ? {} : { to }),
+    ...(rate === undefined ? {} : { rate }),
   }
 }

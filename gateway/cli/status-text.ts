@@ -73,6 +73,7 @@ function siteLines(site: SiteStatus, look: Look): readonly string[] {
     ...site.warnings.flatMap((warning) => noteLines(warning, 'warning', look)),
     ...rolloutLines(site.rollout, look),
     ...(site.releases.length === 0 ? ['  no releases yet'] : tableLines(rows, paint, columns, '  ')),
+    ...site.releases.flatMap((release) => departureLines(release, look)),
     ...site.releases.flatMap((release) => failingLines(release, look)),
   ]
 }
@@ -156,6 +157,22 @@ function failingLines(release: ReleaseStatus, look: Look): readonly string[] {
     const ago = spanText(look.now - Date.parse(lastProbe.at))
     return noteLines(`${release.version} ${url}: ${lastProbe.detail} (${ago} ago)`, 'bad', look)
   })
+}
+
+/** What makes sessions leave a release before their time. */
+function departureLines({ version, endsAt, moves, moveOrder }: ReleaseStatus, look: Look): readonly string[] {
+  const lines: string[] = []
+  if (endsAt !== null)
+    lines.push(`${version} ends in ${spanText(Date.parse(endsAt) - look.now)}, at ${endsAt}`)
+  if (moves !== null) {
+    const pace = moveOrder?.perSecond ?? null
+    const moment = moves.at === 'safe' ? 'any request' : 'the next page'
+    const limit = pace === null ? '' : `, ${pace} a second at most`
+    lines.push(`${version}: sessions move to ${moves.to} at ${moment} (${moves.because}${limit})`)
+  } else if (moveOrder !== null) {
+    lines.push(`${version}: its ${moveOrder.because} to ${moveOrder.to} waits until that can take sessions`)
+  }
+  return lines.flatMap((line) => noteLines(line, 'calm', look))
 }
 
 function configLines({ problems, keptFiles }: ConfigStatus, look: Look): readonly string[] {

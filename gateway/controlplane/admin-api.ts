@@ -5,12 +5,13 @@ import { deskRoutes } from './admin-desk-routes.js'
 import { none, releaseAnswer, releaseOf, releasesOf, siteOf } from './admin-lookup.js'
 import { jsonSchemas } from './admin-schemas.js'
 import { planRoute } from './admin-plan-route.js'
-import type { ReleaseStatus } from './admin-protocol.js'
-import { eventRange, operatorOf, orderOf, requireMatch, rollbackOf } from './admin-requests.js'
-import type { ApiRequest, ApiRoute } from './admin-route.js'
+import { eventRange, operatorOf, orderOf, rollbackOf } from './admin-requests.js'
+import type { ApiRoute } from './admin-route.js'
+import { departureRoutes } from './departure-routes.js'
 import type { GatewayView } from './gateway-view.js'
 import { openApiDocument } from './openapi.js'
 import type { Desk } from './operator-desk.js'
+import { changeOf } from './release-change.js'
 
 /** The exposition of the metrics, by whatever library. */
 export interface MetricsExposition {
@@ -178,11 +179,7 @@ function orderRoutes(view: GatewayView): ApiRoute[] {
       summary: 'take births from a release; they go to the last good former one',
       carryOut: (release, request) => view.drain(release.site, release.version, orderOf(request)),
     }),
-    changeOf(view, {
-      id: 'retire',
-      summary: 'end the routing to a release on which nobody is left',
-      carryOut: (release, request) => view.retire(release.site, release.version, operatorOf(request)),
-    }),
+    ...departureRoutes(view),
   ]
 }
 
@@ -218,32 +215,6 @@ function siteOrderRoutes(view: GatewayView): ApiRoute[] {
         jsonAnswer(await view.unfreeze(siteOf(view, request), orderOf(request, ['reason']))),
     },
   ]
-}
-
-interface ReleaseChange {
-  /** The verb: the last part of the path. */
-  readonly id: string
-  readonly summary: string
-  carryOut(release: ReleaseStatus, request: ApiRequest): Promise<ReleaseStatus>
-}
-
-/** A change of one release, which `If-Match` may make conditional on its generation. */
-function changeOf(view: GatewayView, change: ReleaseChange): ApiRoute {
-  return {
-    ...none,
-    method: 'POST',
-    path: `/api/v1/sites/{site}/releases/{version}/${change.id}`,
-    id: change.id,
-    summary: change.summary,
-    isChange: true,
-    gives: 'ReleaseStatus',
-    refusals: [400, 404, 409, 412],
-    async answer(request) {
-      const release = releaseOf(view, request)
-      requireMatch(request.ifMatch, release.generation)
-      return releaseAnswer(await change.carryOut(release, request))
-    },
-  }
 }
 
 function documentRoute(routes: readonly ApiRoute[]): ApiRoute {

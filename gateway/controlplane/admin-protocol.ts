@@ -1,5 +1,6 @@
 // The JSON of the admin API, shared by the API, the command and the dashboard. Instants are ISO 8601 strings in UTC,
 // durations milliseconds.
+import type { MoveCause } from '../domain/moves.js'
 import type { Verdict } from '../domain/verdict.js'
 
 /** The states of a release, in the order of a deployment. */
@@ -86,6 +87,25 @@ export interface RolloutStatus {
   readonly text: string
 }
 
+/** An order to move everybody off a release, as long as it holds. */
+export interface MoveOrderStatus {
+  readonly to: string
+  readonly because: 'recall' | 'abort'
+  /** Sessions a second over all workers; null: as they come. */
+  readonly perSecond: number | null
+  /** At any safe request, not at documents only. */
+  readonly forced: boolean
+  readonly by: string
+  readonly since: string
+}
+
+/** Where the sessions of a release move at present, and why. */
+export interface MoveStatus {
+  readonly to: string
+  readonly because: MoveCause
+  readonly at: 'document' | 'safe'
+}
+
 export interface ReleaseStatus {
   readonly site: string
   readonly version: string
@@ -109,6 +129,15 @@ export interface ReleaseStatus {
   readonly exchangesOpen: number
   readonly websocketsOpen: number
   readonly verdict: VerdictStatus
+  /** All its targets have failed for `deadAfter`. */
+  readonly dead: boolean
+  /** Beyond what the site retains. */
+  readonly overflowing: boolean
+  /** When its sessions end, as announced; null: it has no end. */
+  readonly endsAt: string | null
+  readonly moveOrder: MoveOrderStatus | null
+  /** Null: its sessions stay; also while an order waits for its target. */
+  readonly moves: MoveStatus | null
 }
 
 export interface SiteStatus {
@@ -241,12 +270,14 @@ export interface OrderBody {
   readonly reason?: string
   /** Rules that only protect data give way. */
   readonly force?: boolean
-  /** Of a rollback: the version to go back to. */
+  /** Of a rollback: the version to go back to. Of a recall: the one to move to. */
   readonly to?: string
   /** Of a preview: how long it lasts, as `30m` or `2d`. */
   readonly ttl?: string
   /** Of a preview: where the browser begins, as it sees the site. */
   readonly url?: string
+  /** Of a recall: sessions a second, as `2/s`. */
+  readonly rate?: string
 }
 
 /** RFC 9457. */

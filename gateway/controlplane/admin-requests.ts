@@ -5,7 +5,7 @@ import { longestPreviewMs, shortestPreviewMs, usualPreviewMs } from '../domain/p
 import type { OrderBody } from './admin-protocol.js'
 import type { ApiRequest } from './admin-route.js'
 import { durationInWords, durationMs } from './config/duration-words.js'
-import type { Order } from './gateway-view.js'
+import type { Order, RecallOrder } from './gateway-view.js'
 import type { PreviewOrder } from './preview-link.js'
 
 const defaultLimit = 100
@@ -52,7 +52,23 @@ export function rollbackOf(request: ApiRequest): Order & { readonly to: string |
   return { ...orderOf(request, rollbackKeys), to: to ?? null }
 }
 
+/** An order to move everybody: as any, to which version, and how many sessions a second. */
+export function recallOf(request: ApiRequest): RecallOrder {
+  const { to, rate } = orderBody(request.body, recallKeys)
+  if (to === undefined) throw new ApiError(400, '"to" must be a version')
+  return { ...orderOf(request, recallKeys), to, perSecond: rate === undefined ? null : perSecond(rate) }
+}
+
+/** `2/s` or `0.5/s`. */
+function perSecond(rate: string): number {
+  const [, count = ''] = /^(\d{1,6}(?:\.\d{1,3})?)\/s$/.exec(rate) ?? []
+  if (!(Number(count) > 0))
+    throw new ApiError(400, `found rate "${rate}", allowed: sessions a second as "2/s"`)
+  return Number(count)
+}
+
 const rollbackKeys = ['reason', 'force', 'to']
+const recallKeys = ['reason', 'force', 'to', 'rate']
 
 /** An order of a preview: how long it lasts, where it begins. */
 export function previewOf(request: ApiRequest): PreviewOrder {
@@ -83,7 +99,14 @@ function orderBody(body: unknown, allowed: readonly string[]): OrderBody {
     const names = allowed.map((key) => `"${key}"`).join(', ')
     throw new ApiError(400, `unknown key "${unknown}", allowed: ${names}`)
   }
-  return { ...reasonOf(body), ...forceOf(body), ...versionOf(body), ...ttlOf(body), ...urlOf(body) }
+  return {
+    ...reasonOf(body),
+    ...forceOf(body),
+    ...versionOf(body),
+    ...rateOf(body),
+    ...ttlOf(body),
+    ...urlOf(body),
+  }
 }
 
 function reasonOf(body: object): Pick<OrderBody, 'reason'> {
@@ -122,6 +145,13 @@ function urlOf(body: object): Pick<OrderBody, 'url'> {
   const isAddress = typeof url === 'string' && /^https?:\/\//.test(url) && URL.canParse(url)
   if (!isAddress) throw new ApiError(400, '"url" must be an address such as "https://shop.example.com/"')
   return { url }
+}
+
+function rateOf(body: object): Pick<OrderBody, 'rate'> {
+  if (!('rate' in body)) return {}
+  const { rate } = body
+  if (typeof rate !== 'string') throw new ApiError(400, '"rate" must be a text as "2/s"')
+  return { rate }
 }
 
 function isReason(text: string): boolean {

@@ -1,5 +1,6 @@
 // JSON Schemas of what the admin API answers, for its OpenAPI document. The compiler holds them to the keys of the
 // types in admin-protocol.ts: a new key there must be described here.
+import { moveCauses } from '../domain/moves.js'
 import { outcomeNames } from './admin-protocol-desk.js'
 import { releaseStateNames } from './admin-protocol.js'
 import type {
@@ -14,6 +15,8 @@ import type {
   EventStatus,
   GatewayStatus,
   KeyRotation,
+  MoveOrderStatus,
+  MoveStatus,
   OrderBody,
   PlannedSessions,
   PlanStatus,
@@ -117,6 +120,22 @@ export const jsonSchemas = {
     exchangesOpen: count,
     websocketsOpen: count,
     verdict: named('VerdictStatus'),
+    dead: flag,
+    overflowing: flag,
+    endsAt: orNull(instant),
+    moveOrder: orNull(
+      objectOf<MoveOrderStatus>({
+        to: text,
+        because: { enum: ['recall', 'abort'] },
+        perSecond: orNull({ type: 'number', exclusiveMinimum: 0 }),
+        forced: flag,
+        by: text,
+        since: instant,
+      }),
+    ),
+    moves: orNull(
+      objectOf<MoveStatus>({ to: text, because: { enum: moveCauses }, at: { enum: ['document', 'safe'] } }),
+    ),
   }),
   RolloutArmStatus: objectOf<RolloutArmStatus>({
     version: text,
@@ -260,8 +279,9 @@ export const jsonSchemas = {
       to: { type: 'string', maxLength: 64 },
       ttl: text,
       url: text,
+      rate: { type: 'string', pattern: '^\\d+(\\.\\d+)?/s$' },
     },
-    ['reason', 'force', 'to', 'ttl', 'url'],
+    ['reason', 'force', 'to', 'ttl', 'url', 'rate'],
   ),
   ProblemJson: objectOf<ProblemJson>({ type: text, title: text, status: count, detail: text, rule: text }, [
     'detail',

@@ -315,8 +315,9 @@ export class ControlPlane implements SupervisorEvents {
       isLeaving: (index) => this.controller.retirement.isLeaving(index),
       isServedEverywhere: (index) => this.publisher.isServedEverywhere(index),
       now: this.parts.clock.now(),
-      isDead: () => false,
-      isOverflowing: () => false,
+      isDead: (index) => this.controller.departures.isDead(index),
+      isOverflowing: (site, release) => this.controller.departures.isOverflowing(site, release),
+      endsAt: (release) => this.controller.departures.endsAt(release),
       workers: this.parts.supervisor.count,
     })
     this.publisher.publish(

@@ -146,6 +146,12 @@ export class EvidenceBook {
     return { ...seen, emptySince: account.emptySince }
   }
 
+  /** Whether an exchange or a socket of the release is open, by the last reports. */
+  isOpen(release: ReleaseIndex): boolean {
+    const { exchanges, sockets } = this.#traffic.openOf(release)
+    return exchanges + sockets > 0
+  }
+
   /** The wall clock was set back: what was noted by the former time must not keep a release for that long. */
   clockSetBack(): void {
     for (const account of this.#accounts.values()) {

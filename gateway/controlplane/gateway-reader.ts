@@ -14,7 +14,8 @@ import type {
   TargetStatus,
 } from './admin-protocol.js'
 import type { ControlPlane } from './control-plane.js'
-import type { GatewayReading, GatewayView, Order, ReleaseReading } from './gateway-view.js'
+import { departureStatus } from './departure-status.js'
+import type { GatewayReading, GatewayView, Order, RecallOrder, ReleaseReading } from './gateway-view.js'
 import { plannedActivation } from './planned-activation.js'
 import { rolloutStatus } from './rollout-status.js'
 import { RuleRefusal } from './rule-refusal.js'
@@ -123,16 +124,35 @@ export class GatewayReader implements GatewayView {
     return this.#siteStatus(this.#knownSite(siteName))
   }
 
-  async retire(siteName: string, version: string, by: string): Promise<ReleaseStatus> {
-    const { release: found } = this.#known(siteName, version)
+  async retire(siteName: string, version: string, order: Order): Promise<ReleaseStatus> {
+    const { site, release: found } = this.#known(siteName, version)
+    const { retirement, departures } = this.#plane.controller
     const { state } = found
-    if (state.name === 'retired') return this.#releaseStatus(found)
-    if (state.name !== 'retirable') {
-      const text = verdictStatus(this.#plane.controller.retirement.verdictOf(found), this.#now).text
+    if (state.name === 'retirable') retirement.retire(found, order.by)
+    else if (state.name !== 'retired' && order.force) departures.announceEnd(site, found, order)
+    else if (state.name !== 'retired') {
+      const text = verdictStatus(retirement.verdictOf(found), this.#now).text
       throw new RuleRefusal('retire-needs-retirable', `"${version}" is ${state.name}: ${text}`)
     }
-    this.#plane.controller.retirement.retire(found, by)
-    return this.#releaseStatus(found)
+    return this.#releaseStatus(this.#known(siteName, version).release)
+  }
+
+  async cancelEnd(siteName: string, version: string, order: Order): Promise<ReleaseStatus> {
+    const { site, release } = this.#known(siteName, version)
+    this.#plane.controller.departures.cancelEnd(site, release, order)
+    return this.#releaseStatus(this.#known(siteName, version).release)
+  }
+
+  async recall(siteName: string, version: string, order: RecallOrder): Promise<ReleaseStatus> {
+    const { site, release } = this.#known(siteName, version)
+    this.#plane.controller.departures.recall(site, release, order)
+    return this.#releaseStatus(this.#known(siteName, version).release)
+  }
+
+  async cancelRecall(siteName: string, version: string, order: Order): Promise<ReleaseStatus> {
+    const { site, release } = this.#known(siteName, version)
+    this.#plane.controller.departures.cancelRecall(site, release, order)
+    return this.#releaseStatus(this.#known(siteName, version).release)
   }
 
   reading(): GatewayReading {
@@ -180,6 +200,8 @@ export class GatewayReader implements GatewayView {
       version: release.registration.version,
       state: release.state.name,
       acceptsBirths: acceptsBirths(release),
+      overflows: controller.departures.isOverflowing(site, release),
+      endsAt: controller.departures.endsAt(release) ?? NaN,
       share: birthShare(site, release),
       isStranded: controller.births.whyStranded(site, release) !== null,
       requirements: acceptsBirths(release) ? requirementsOf(register, release) : [],
@@ -236,6 +258,7 @@ export class GatewayReader implements GatewayView {
       exchangesOpen: figures.exchangesOpen,
       websocketsOpen: figures.socketsOpen,
       verdict: verdictStatus(controller.retirement.verdictOf(release), this.#now),
+      ...departureStatus(this.#plane, site, release),
     }
   }
 

@@ -15,6 +15,9 @@ export interface ReleaseReading {
   readonly version: string
   readonly state: ReleaseStateName
   readonly acceptsBirths: boolean
+  readonly overflows: boolean
+  /** When its sessions end, as announced; NaN without an end. */
+  readonly endsAt: number
   /** Share of births, 0 to 1. */
   readonly share: number
   /** It accepts births, its targets fail, and nobody else may have them. */
@@ -60,6 +63,12 @@ export interface Order {
   readonly force: boolean
 }
 
+/** An operator's recall: to which version, and how many sessions a second; null: as they come. */
+export interface RecallOrder extends Order {
+  readonly to: string
+  readonly perSecond: number | null
+}
+
 export interface GatewayView {
   status(): GatewayStatus
   sites(): readonly SiteStatus[]
@@ -80,6 +89,14 @@ export interface GatewayView {
   /** No release of the site is activated by itself until it is unfrozen. */
   freeze(site: string, order: Order): Promise<SiteStatus>
   unfreeze(site: string, order: Order): Promise<SiteStatus>
-  /** The operator's retirement of a retirable release (`retire.when: manual`). Rejects with a RuleRefusal. */
-  retire(site: string, version: string, by: string): Promise<ReleaseStatus>
+  /**
+   * The operator's retirement of a retirable release (`retire.when: manual`); forced, the end of any former release is
+   * announced. Rejects with a RuleRefusal.
+   */
+  retire(site: string, version: string, order: Order): Promise<ReleaseStatus>
+  /** Calls an announced end off. */
+  cancelEnd(site: string, version: string, order: Order): Promise<ReleaseStatus>
+  /** Moves everybody on a former release to another one. Rejects with a RuleRefusal. */
+  recall(site: string, version: string, order: RecallOrder): Promise<ReleaseStatus>
+  cancelRecall(site: string, version: string, order: Order): Promise<ReleaseStatus>
 }

@@ -14,8 +14,8 @@ import {
 } from './metric-samples.js'
 import type { SiteTraffic } from './traffic.js'
 
-/** Why sessions end by themselves in this version; always shown, so that a rate starts at zero. */
-const endReasons = ['idle', 'age', 'signal'] as const
+/** Why sessions end; always shown, so that a rate starts at zero. */
+const endReasons = ['idle', 'age', 'signal', 'overflow'] as const
 const rejectionReasons = ['malformed', 'signature', 'key', 'site', 'expired', 'future'] as const
 const lostPinReasons = ['idle', 'age'] as const
 
@@ -167,6 +167,18 @@ const lifecycleFamilies: readonly MetricFamily[] = [
     samples: perReleaseAnd('requires', ({ requirements }) =>
       requirements.map(({ site, isMet }): readonly [string, number] => [site, Number(isMet)]),
     ),
+  },
+  {
+    name: 'amarre_release_over_retention',
+    help: 'Whether the release is beyond what its site retains (retain.previous, retain.maxDrain).',
+    type: 'gauge',
+    samples: perRelease((release) => Number(release.overflows)),
+  },
+  {
+    name: 'amarre_release_ends_timestamp_seconds',
+    help: 'When the sessions of the release end, as announced; NaN without an end.',
+    type: 'gauge',
+    samples: perRelease((release) => release.endsAt / 1000),
   },
   {
     name: 'amarre_release_retirable',

@@ -1,6 +1,7 @@
 // Tells the workers what to route by. Publishes only what differs, numbers publications, and knows since which one a
 // release is served, so that births are given to it only when every worker serves it.
 import type { ReleaseIndex } from '../domain/ids.js'
+import type { Move } from '../domain/moves.js'
 import type { TimeSpan } from '../domain/session.js'
 import type { SiteSpec } from '../domain/routing-table.js'
 import type { KeyRingSpec, Publication, WorkerLimits } from '../plane-protocol.js'
@@ -32,6 +33,7 @@ export class Publisher {
   readonly #channel: PublicationChannel
   #generation = 0
   #fingerprint = ''
+  readonly #moves = new Map<ReleaseIndex, Move>()
   readonly #servedSince = new Map<ReleaseIndex, number>()
   readonly #births = new Ceasing()
   readonly #adoptions = new Ceasing()
@@ -61,6 +63,7 @@ export class Publisher {
     this.#generation++
     this.#noteServed(sites)
     this.#noteBirths(sites)
+    this.#noteMoves(sites)
     const { issuer, ...shared } = settings
     const { epochMs, spans, futureToleranceMs } = time
     const table = { generation: this.#generation, issuer, spans, futureToleranceMs, sites }
@@ -77,6 +80,14 @@ export class Publisher {
     }
   }
 
+  #noteMoves(sites: readonly SiteSpec[]): void {
+    this.#moves.clear()
+    for (const { releases } of sites) {
+      for (const { index, move } of releases)
+        if (move !== undefined && move !== null) this.#moves.set(index, move)
+    }
+  }
+
   #noteBirths(sites: readonly SiteSpec[]): void {
     const accepting = sites.flatMap(({ releases }) => releases.filter(({ share }) => share > 0))
     const adopting = sites.flatMap(({ adoption }) => adoption?.release ?? [])
@@ -85,6 +96,11 @@ export class Publisher {
       this.#generation,
     )
     this.#adoptions.note(adopting, this.#generation)
+  }
+
+  /** Where the sessions of a release move, as workers were told last; null: they stay. */
+  moveOf(release: ReleaseIndex): Move | null {
+    return this.#moves.get(release) ?? null
   }
 
   /** The generation from which on no worker gives births to the release; 0 when none ever did. */

@@ -10,6 +10,7 @@ import { isAwaitedByAdoption } from './adoption.js'
 import { BirthsReturn } from './births-return.js'
 import { releaseAbove, standing } from './boarding-rules.js'
 import type { DesiredState } from './config/desired-state.js'
+import { Departures, noteDeparture } from './departures.js'
 import type { Doubts } from './doubts.js'
 import type { EventLog } from './event-log.js'
 import type { EvidenceBook } from './evidence-book.js'
@@ -51,6 +52,7 @@ export class ReleaseController {
   readonly orders: OperatorOrders
   readonly rollouts: Rollouts
   readonly births: BirthsReturn
+  readonly departures: Departures
   #hasChanged = false
   readonly #warnings: SiteWarnings
   readonly #registrations: RegistrationFollower
@@ -62,26 +64,17 @@ export class ReleaseController {
       apply: (site: Site, release: Release, event: ReleaseEvent, cause: string) =>
         this.#apply(site, release, event, cause),
       activate: (site: Site, release: Release, cause: string) => this.#activate(site, release, cause),
+      isHealthy: (release: Release) => this.#isHealthy(release),
+      settle: () => this.settle(),
     }
     this.rollouts = new Rollouts({ ...parts, ...acts })
-    this.births = new BirthsReturn({
-      ...parts,
-      ...acts,
-      warnings: this.#warnings,
-      isHealthy: (release) => this.#isHealthy(release),
-    })
-    this.retirement = new ReleaseRetirement({
-      ...parts,
-      ...acts,
-      warnings: this.#warnings,
-      settle: () => this.settle(),
-    })
+    this.births = new BirthsReturn({ ...parts, ...acts, warnings: this.#warnings })
+    this.departures = new Departures({ ...parts, ...acts })
+    this.retirement = new ReleaseRetirement({ ...parts, ...acts, warnings: this.#warnings })
     this.orders = new OperatorOrders({
       ...parts,
       ...acts,
       giveBack: (site, from) => this.births.giveBack(site, from),
-      isHealthy: (release) => this.#isHealthy(release),
-      settle: () => this.settle(),
     })
     this.#registrations = new RegistrationFollower({
       ...parts,
@@ -136,6 +129,7 @@ export class ReleaseController {
     this.rollouts.follow(site)
     this.births.followHealth(site)
     this.births.giveOwed(site)
+    this.departures.follow(site)
     this.#warnings.closed(site)
     this.#warnings.requirements(site, this.#parts.register)
   }
@@ -213,6 +207,7 @@ export class ReleaseController {
       if (because === 'aborted') this.rollouts.releaseBorn(site, current(site, other), release, cause)
     }
     this.#apply(site, release, { type: 'activate' }, cause)
+    if (because === 'aborted') this.departures.followAbort(site, release.registration.version)
     site.wasEverActive = true
     if (site.ordered?.version === release.registration.version) site.ordered = null
   }
@@ -266,6 +261,7 @@ export class ReleaseController {
     register.removeRelease(site, release)
     evidence.forget(release.index)
     this.retirement.forget(release.index)
+    this.departures.forget(release.index)
     this.#parts.onRemoved(release.index)
     const { site: name, version, hash } = release.registration
     events.add('removed', `${release.state.name}, and its file is gone`, {
@@ -281,6 +277,7 @@ export class ReleaseController {
     if (next === release) return
     const { version, hash } = next.registration
     site.releases.set(version, next)
+    noteDeparture(this.#parts.events, release, next, cause)
     if (next.state.name === release.state.name) return
     if (next.state.name !== 'retirable') this.retirement.stay(next.index)
     const [from, to] = [release.state.name, next.state.name]

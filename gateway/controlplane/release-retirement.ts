@@ -9,6 +9,7 @@ import type { Verdict } from '../domain/verdict.js'
 import { adoptionUntil } from './adoption.js'
 import type { Doubts } from './doubts.js'
 import type { EvidenceBook } from './evidence-book.js'
+import { ReleaseEndings } from './release-endings.js'
 import type { Publisher } from './publisher.js'
 import type { SessionLedger } from './session-ledger.js'
 import { formerReleases, longestPromiseMs, type Site, type SiteRegister } from './site-register.js'
@@ -35,8 +36,11 @@ export class ReleaseRetirement {
   /** Releases that no worker is to serve any more, not retired yet: since which generation, and by whose word. */
   readonly #leaving = new Map<ReleaseIndex, { readonly generation: number; readonly by: string }>()
 
+  readonly #endings: ReleaseEndings
+
   constructor(parts: ReleaseRetirementParts) {
     this.#parts = parts
+    this.#endings = new ReleaseEndings(parts)
   }
 
   /** A round of reports is in: verdicts, and what follows from them. */
@@ -59,21 +63,22 @@ export class ReleaseRetirement {
   }
 
   isLeaving(index: ReleaseIndex): boolean {
-    return this.#leaving.has(index)
+    return this.#leaving.has(index) || this.#endings.isLeaving(index)
   }
 
   forget(index: ReleaseIndex): void {
     this.#leaving.delete(index)
+    this.#endings.forget(index)
   }
 
   #judgeSite(site: Site): void {
     for (const release of [...site.releases.values()]) {
-      if (!serves(release)) continue
+      if (!serves(release) || this.#endings.carryOut(site, release)) continue
       const found = this.#judgeRelease(release)
       if (isOnItsWayOut(release)) this.#followVerdict(site, release, found)
     }
     this.#retireDue(site)
-    this.#parts.warnings.retention(site)
+    this.#parts.warnings.retention(site, this.#parts.clock.now())
   }
 
   #judgeRelease(release: Release): Verdict {
@@ -115,6 +120,10 @@ export class ReleaseRetirement {
   }
 
   #retireDue(site: Site): void {
+    // Who announced its end does not wait for it once nobody is left.
+    for (const release of formerReleases(site)) {
+      if (release.ending?.because === 'operator') this.retire(release, release.ending.by)
+    }
     if (site.policy.retire.when !== 'auto') return
     const former = formerReleases(site).map((release) => ({
       release,

@@ -107,6 +107,11 @@ export class SessionLedger {
     this.#rows.journal.forget(release)
   }
 
+  /** Every session of a release ends, by overflow, within one round of sweeping. */
+  endAll(release: ReleaseIndex): void {
+    this.#rows.ending.set(release, this.#rows.segments.count)
+  }
+
   /** Whether rows of a forgotten release may be left; until then its index must not be given to another release. */
   isForgetting(release: ReleaseIndex): boolean {
     return this.#rows.forgetting.has(release)
@@ -188,14 +193,16 @@ export class SessionLedger {
     }
     if (segment.used + forgotten < sizeBefore) journal.sweep(index, now)
     if (segment.used < sizeBefore) segment.shrink()
-    for (const [release, left] of this.#rows.forgetting) this.#clearedOf(release, left)
+    for (const releases of [this.#rows.forgetting, this.#rows.ending]) {
+      for (const [release, left] of releases) clearedOf(releases, release, left)
+    }
   }
 
   #stays(segment: Segment, slot: number, now: number): boolean {
     const until = segment.until[slot] as number
     if (until === 0) return true
     const release = segment.release[slot] as number
-    if (until <= now || this.#rows.forgetting.has(release)) return false
+    if (until <= now || this.#rows.forgetting.has(release) || this.#rows.ending.has(release)) return false
     this.#rows.tally(release).visit(until, segment.bornAt[slot] as number)
     return true
   }
@@ -204,17 +211,18 @@ export class SessionLedger {
   #expire(segment: Segment, slot: number): boolean {
     const until = segment.until[slot] as number
     const bornAt = segment.bornAt[slot] as number
+    const isEnded = this.#rows.ending.has(segment.release[slot] as number)
+    if (isEnded) this.#rows.journal.end(segment.ids[2 * slot] as number, segment.ids[2 * slot + 1] as number)
     const tally = this.#rows.remove(segment, slot)
     if (tally === null) return true
+    if (isEnded) {
+      tally.ended.overflow++
+      return false
+    }
     tally.ended[tally.endOf(until, bornAt)]++
     // A span added later may reach back before this sweep and bring the promise to life again.
     tally.bound(until)
     return false
-  }
-
-  #clearedOf(release: number, left: number): void {
-    if (left === 1) this.#rows.forgetting.delete(release)
-    else this.#rows.forgetting.set(release, left - 1)
   }
 
   #finishRound(now: number): boolean {
@@ -228,6 +236,12 @@ export class SessionLedger {
     tombs.shrink()
     return true
   }
+}
+
+/** One more segment has been looked through for that release. */
+function clearedOf(releases: Map<number, number>, release: number, left: number): void {
+  if (left === 1) releases.delete(release)
+  else releases.set(release, left - 1)
 }
 
 function rowOf(batch: SessionBatch, row: number): Row {

@@ -1,13 +1,8 @@
 // What an operator should know of a site without asking, said once when it begins.
 import { unmetText } from '../domain/requirements.js'
 import type { EventLog, EventType } from './event-log.js'
-import {
-  activeRelease,
-  activeReleases,
-  formerReleases,
-  type Site,
-  type SiteRegister,
-} from './site-register.js'
+import { retentionWarning } from './retention.js'
+import { activeRelease, activeReleases, type Site, type SiteRegister } from './site-register.js'
 import { unmetBy } from './site-requirements.js'
 
 export class SiteWarnings {
@@ -28,11 +23,8 @@ export class SiteWarnings {
     )
   }
 
-  retention(site: Site): void {
-    const kept = formerReleases(site).length
-    const { previous } = site.policy.retain
-    const cause = `${kept} former releases are kept, retain.previous is ${previous}; onOverflow: keep`
-    this.#say(site, 'retention-exceeded', kept > previous ? cause : null)
+  retention(site: Site, now: number): void {
+    this.#say(site, 'retention-exceeded', retentionWarning(site, now))
   }
 
   /** A release that takes births needs what another site no longer has, or never had. */

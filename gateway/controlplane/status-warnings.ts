@@ -4,7 +4,8 @@ import { unmetText } from '../domain/requirements.js'
 import { adoptionWarning } from './adoption.js'
 import { standing } from './boarding-rules.js'
 import type { ControlPlane } from './control-plane.js'
-import { activeReleases, formerReleases, isFrozen, type Site } from './site-register.js'
+import { retentionWarning } from './retention.js'
+import { activeReleases, isFrozen, type Site } from './site-register.js'
 import { unmetBy } from './site-requirements.js'
 
 /** Everything that stands in the way of a site's releases, or soon may. */
@@ -15,7 +16,7 @@ export function siteWarnings(plane: ControlPlane, site: Site): string[] {
     ...stagedWarnings(plane, site),
     ...activeWarnings(plane, site),
     ...adoptionWarnings(plane, site),
-    ...retentionWarnings(site),
+    ...departureWarnings(plane, site),
   ]
 }
 
@@ -50,8 +51,13 @@ function adoptionWarnings({ parts }: ControlPlane, site: Site): string[] {
   return warning === null ? [] : [warning]
 }
 
-function retentionWarnings(site: Site): string[] {
-  const former = formerReleases(site).length
-  const { previous } = site.policy.retain
-  return former > previous ? [`${former} former releases are kept, retain.previous is ${previous}`] : []
+function departureWarnings({ parts, controller }: ControlPlane, site: Site): string[] {
+  const retention = retentionWarning(site, parts.clock.now())
+  const dead = [...site.releases.values()]
+    .filter(({ index }) => controller.departures.isDead(index))
+    .map(
+      ({ registration }) =>
+        `every target of "${registration.version}" has failed for long: it is taken for dead`,
+    )
+  return retention === null ? dead : [...dead, retention]
 }

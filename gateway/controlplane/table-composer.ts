@@ -19,6 +19,8 @@ export interface TableSources {
   isDead(release: ReleaseIndex): boolean
   /** Beyond what its site retains. */
   isOverflowing(site: Site, release: Release): boolean
+  /** When its sessions end, as announced; null: it has no end. */
+  endsAt(release: Release): number | null
   /** Among how many workers a rate is divided. */
   readonly workers: number
   /** Wall-clock ms. */
@@ -65,12 +67,13 @@ function siteSpec(site: Site, sources: TableSources): SiteSpec {
 /** What lets sessions leave a release; nothing for nearly every one. */
 function departureOf(site: Site, release: Release, move: Move | undefined, sources: TableSources): Departure {
   const isDead = sources.isDead(release.index)
+  const endsAt = sources.endsAt(release)
   const startsOver = isDead && site.policy.session.onReleaseGone === 'restart'
   return {
     ...(move === undefined ? {} : { move: { ...move, perSecond: move.perSecond / sources.workers } }),
     ...(startsOver ? { startsOver } : {}),
     ...(isDead ? { isDead } : {}),
-    ...(release.ending === null ? {} : { endsAt: release.ending.at }),
+    ...(endsAt === null ? {} : { endsAt }),
   }
 }
 

@@ -258,7 +258,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
       mayLeaveTarget: route.mayLeaveTarget,
       attempts: this.#attempts,
     })
-    if (next === 'none') return this.#refuse(publicError(error, route.mayLeaveTarget), route.identity)
+    if (next === 'none') return this.#refuse(publicError(error, route), route.identity)
     if (next === 'other-target') {
       route.target = anotherTarget(route.release, route.target, this.#state.balancing) ?? route.target
     }

@@ -2,7 +2,7 @@
 // or the restart that he asked for there.
 import type { ErrorCode, GatewayError } from '../domain/errors.js'
 import { isNavigation } from '../domain/request-facts.js'
-import type { SiteRoute } from '../domain/routing-table.js'
+import type { ReleaseRoute, SiteRoute } from '../domain/routing-table.js'
 import { errorResponse, redirectResponse, type ErrorResponse, type WayOut } from './error-response.js'
 import { previewEnded } from './preview-door.js'
 import { withPreviewOff } from './preview-link.js'
@@ -52,8 +52,20 @@ function previewWayOut(code: ErrorCode, head: RequestHead): WayOut | null {
   return isOfPreview ? { target: withPreviewOff(head.target), text: 'Leave the preview' } : null
 }
 
-/** A session that may not leave its target is told to come back; everybody else learns what failed. */
-export function publicError(error: GatewayError, mayLeaveTarget: boolean): ErrorCode {
+/**
+ * A session whose release is dead gets a way out, one that may not leave its target is told to come back; everybody
+ * else learns what failed.
+ */
+export function publicError(error: GatewayError, route: FailedRoute): ErrorCode {
   const isUnreached = error.code === 'connect_refused' || error.code === 'connect_timeout'
-  return isUnreached && !mayLeaveTarget ? 'target_gone' : error.code
+  if (!isUnreached) return error.code
+  if (route.release.isDead && route.identity.token !== null) return 'release_gone'
+  return route.mayLeaveTarget ? error.code : 'target_gone'
+}
+
+/** Where a request went that failed. */
+export interface FailedRoute {
+  readonly release: ReleaseRoute
+  readonly identity: RequestIdentity
+  readonly mayLeaveTarget: boolean
 }

@@ -3,6 +3,7 @@
 import type { ReleaseIndex, TargetUrl } from './ids.js'
 import type { MoveOrder } from './moves.js'
 import type { Registration } from './registration.js'
+import { extendPromise, type TimeSpan } from './session.js'
 
 /**
  * Why a release drains: a newer one is active, an operator's word, its file is gone, it was founded below the active
@@ -45,6 +46,12 @@ export interface Ending {
   /** The site's retention, or an operator. */
   readonly because: 'overflow' | 'operator'
   readonly by: string
+}
+
+/** When an announced end comes: time during which nobody could come does not count. */
+export function endOf(ending: Ending, spans: readonly TimeSpan[]): number {
+  const later = spans.filter((span) => ending.announcedAt < span.from + span.lengthMs)
+  return extendPromise(ending.at, later)
 }
 
 export interface Release {

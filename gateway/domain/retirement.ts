@@ -1,5 +1,6 @@
 // May this release be retired? The verdict over what is known, what was promised and what may have been lost. When in
 // doubt it says `unknown`: a wrong "you may retire it" is the worst that this gateway could say.
+import type { RetentionPolicy } from './site-policy.js'
 import type { Blocker, Doubt, Verdict } from './verdict.js'
 
 /** What the control plane knows of one release, as of the oldest report of any worker. Instants in ms. */
@@ -90,7 +91,27 @@ function latestDoubt(doubts: readonly Doubt[]): number | null {
   return ends.includes(null) ? null : Math.max(...ends.map((end) => end ?? 0))
 }
 
-/** One former release, as retention sees it. */
+/** A former release, as the limits of retention see it. */
+export interface Retained {
+  /** Somebody is left on it, or nobody knows. */
+  readonly holdsSessions: boolean
+  readonly activatedAt: number | null
+  readonly drainingSince: number
+}
+
+/** Which of the former releases are too many, or have drained for too long: the oldest beyond `previous`, by `maxDrain`. */
+export function beyondRetention<F extends Retained>(
+  former: readonly F[],
+  { previous, maxDrainMs }: RetentionPolicy,
+  now: number,
+): F[] {
+  const newestFirst = former
+    .filter((each) => each.holdsSessions)
+    .sort((a, b) => (b.activatedAt ?? 0) - (a.activatedAt ?? 0))
+  return newestFirst.filter((each, rank) => rank >= previous || now - each.drainingSince >= maxDrainMs)
+}
+
+/** One former release, as automatic retirement sees it. */
 export interface Candidate {
   readonly isRetirable: boolean
   /** Order of activation; the latest is the newest. */

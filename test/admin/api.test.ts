@@ -118,7 +118,7 @@ t.test(
     const wrong = await post('/api/v1/sites', { authorization })
     t.equal(wrong.status, 405)
     t.equal(wrong.headers.get('allow'), 'GET, HEAD')
-    t.equal((await get(retire)).headers.get('allow'), 'POST')
+    t.equal((await get(retire)).headers.get('allow'), 'POST, DELETE')
   },
 )
 
@@ -199,13 +199,37 @@ t.test('a site is rolled back, frozen and unfrozen by order', async (t) => {
   t.equal((await send('POST', 'shop/rollback', '{"to":7}')).status, 400)
 })
 
+t.test('a recall is ordered with its rate, and what was ordered is taken back', async (t) => {
+  t.teardown(() => (view.orders.length = 0))
+  const json = { authorization, 'content-type': 'application/json' }
+  const send = (method: string, verb: string, body = '{}') =>
+    fetch(`http://127.0.0.1:${server.port}/api/v1/sites/shop/releases/1.0.0/${verb}`, {
+      method,
+      headers: json,
+      body,
+    })
+  t.equal((await send('POST', 'recall', '{"to":"2.0.0","rate":"0.5/s","reason":"bad"}')).status, 200)
+  t.equal((await send('POST', 'recall', '{"to":"2.0.0","force":true}')).status, 200)
+  t.equal((await send('DELETE', 'recall')).status, 200)
+  t.equal((await send('DELETE', 'retire')).status, 200)
+  t.same(view.orders, [
+    'recall to 2.0.0 at 0.5/s shop 1.0.0 by operator at 127.0.0.1: bad',
+    'recall to 2.0.0 shop 1.0.0 by operator at 127.0.0.1, forced',
+    'cancel recall shop 1.0.0 by operator at 127.0.0.1',
+    'cancel end shop 1.0.0 by operator at 127.0.0.1',
+  ])
+  for (const body of ['{}', '{"to":"2","rate":2}', '{"to":"2","rate":"0/s"}', '{"to":"2","rate":"2/m"}']) {
+    t.equal((await send('POST', 'recall', body)).status, 400, body)
+  }
+})
+
 t.test('a body that is none is refused before anything is done', async (t) => {
   const json = { authorization, 'content-type': 'application/json' }
   const cases: readonly (readonly [Record<string, string>, string, number])[] = [
     [json, '{', 400],
     [json, '[]', 400],
     [json, '"text"', 400],
-    [json, '{"force":true}', 400],
+    [json, '{"to":"1.0.0"}', 400],
     [json, '{"reason":7}', 400],
     [json, '{"reason":""}', 400],
     [json, '{"reason":"two\\nlines"}', 400],
@@ -273,6 +297,7 @@ t.test('the OpenAPI document lists every route, and each of its references leads
     '/api/v1/sites/{site}/releases/{version}/drain',
     '/api/v1/sites/{site}/releases/{version}/plan',
     '/api/v1/sites/{site}/releases/{version}/preview',
+    '/api/v1/sites/{site}/releases/{version}/recall',
     '/api/v1/sites/{site}/releases/{version}/retire',
     '/api/v1/sites/{site}/releases/{version}/sessions',
     '/api/v1/sites/{site}/rollback',

@@ -10,6 +10,7 @@ import type {
   GatewayReading,
   GatewayView,
   Order,
+  RecallOrder,
   ReleaseReading,
 } from '../../gateway/controlplane/gateway-view.js'
 import { RuleRefusal } from '../../gateway/controlplane/rule-refusal.js'
@@ -41,6 +42,11 @@ export function releaseStatus(fields: Partial<ReleaseStatus> & { readonly versio
       { kind: 'blocked', by: [{ by: 'accepts-births' }], emptyBy: null, asOf: startedAt },
       startedAt,
     ),
+    dead: false,
+    overflowing: false,
+    endsAt: null,
+    moveOrder: null,
+    moves: null,
     ...fields,
   }
 }
@@ -52,6 +58,8 @@ export function releaseReading(
     site: 'shop',
     state: 'active',
     acceptsBirths: true,
+    overflows: false,
+    endsAt: NaN,
     share: 1,
     isStranded: false,
     requirements: [],
@@ -191,14 +199,28 @@ export class FakeView implements GatewayView {
     return Promise.resolve({ ...release, state, generation: release.generation + 1 })
   }
 
-  retire(site: string, version: string, by: string): Promise<ReleaseStatus> {
+  cancelEnd(site: string, version: string, order: Order): Promise<ReleaseStatus> {
+    return this.#ordered('cancel end', 'draining', { site, version, order })
+  }
+
+  recall(site: string, version: string, order: RecallOrder): Promise<ReleaseStatus> {
+    const { to, perSecond } = order
+    const verb = `recall to ${to}${perSecond === null ? '' : ` at ${perSecond}/s`}`
+    return this.#ordered(verb, 'draining', { site, version, order })
+  }
+
+  cancelRecall(site: string, version: string, order: Order): Promise<ReleaseStatus> {
+    return this.#ordered('cancel recall', 'draining', { site, version, order })
+  }
+
+  retire(site: string, version: string, order: Order): Promise<ReleaseStatus> {
     const release = this.releases(site)?.find((each) => each.version === version)
     if (release?.state !== 'retirable') {
       return Promise.reject(
         new RuleRefusal('retire-needs-retirable', `"${version}" is "${release?.state}", not "retirable"`),
       )
     }
-    this.orders.push(`retire ${site} ${version} by ${by}`)
+    this.orders.push(`retire ${site} ${version} by ${order.by}`)
     return Promise.resolve({ ...release, state: 'retired', generation: release.generation + 1 })
   }
 }

@@ -72,12 +72,12 @@ t.test('a bad directory: every problem with its place, exit 1', async (t) => {
 
 t.test('warnings alone are printed before what would run, exit 0', async (t) => {
   const directory = directoryWith(t, {
-    'sites/shop/site.yaml': 'retain: { maxDrain: 1d }',
+    'sites/shop/site.yaml': 'session: { idleTimeout: 8d }',
     'sites/shop/releases/1.yaml': 'targets: [http://a]',
   })
   const { output, exitCode } = await checkConfig(directory)
   t.equal(exitCode, 0)
-  t.match(output, 'retain.maxDrain: warning: accepted, but has no effect in this version\nlistens on')
+  t.match(output, /session.idleTimeout: warning: longer than .*\nlistens on/)
   t.match(output, 'no release becomes active by itself: new visitors get 503 until one is activated')
   t.match(output, '1 site, 1 release\n0 errors, 1 warning')
 })

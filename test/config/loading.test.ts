@@ -350,26 +350,6 @@ t.test('a requirement that another site would not meet is warned of beforehand',
   ])
 })
 
-t.test('what is not built is accepted with a warning, the defaults without', async (t) => {
-  const contents = {
-    'gateway.yaml':
-      'listen: { http: { engine: node }, https: { engine: uws, certificates: [{ cert: a, key: b }] } }\nwebhooks: [{ url: "http://a/", secretFile: s }]',
-    [shopFile]:
-      'session: { onReleaseGone: move, startsOn: signal }\nfreeze: true\nretain: { onOverflow: end }',
-    [one]: `${targets}compatibleFrom: 0.9\ntakeOver: immediately\nactivate: { at: 2030-01-01T00:00:00Z }`,
-    [two]: `${targets}takeOver: never\nrequires: {}\nactivate: auto`,
-  }
-  const loaded = load(contents)
-  t.ok(loaded.problems.every(({ severity }) => severity === 'warning'))
-  t.strictSame(
-    loaded.problems.map(({ path, message }) => `${path} ${message}`),
-    [
-      'session.onReleaseGone accepted, but acts as "refuse" in this version',
-      'retain.onOverflow accepted, but has no effect in this version',
-    ],
-  )
-})
-
 t.test("a site's error pages: every mistake with its place, the last good content stays", async (t) => {
   const page = 'sites/shop/errors/503.html'
   const pagesOf = ({ sites }: LoadedConfig) => sites[0]?.policy.errorPages

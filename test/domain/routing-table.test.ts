@@ -249,6 +249,7 @@ const quiet = {
   isServedEverywhere: () => true,
   isDead: () => false,
   isOverflowing: () => false,
+  endsAt: () => null,
   workers: 1,
   now: 0,
 }

@@ -13,8 +13,7 @@ import type { ConfigProblem } from './desired-state.js'
 import { roleOf } from './file-kinds.js'
 import { gatewaySchema, toGatewaySettings } from './gateway-schema.js'
 import type { GatewaySettings } from './gateway-settings.js'
-import { notYetIn } from './not-yet.js'
-import { allowedPhrase, problemsOf, valueAt } from './problems.js'
+import { allowedPhrase, problemsOf } from './problems.js'
 import { registrationSchema, toRegistration } from './registration-schema.js'
 import type { RegistrationWords } from './registration-schema.js'
 import type { FileKind } from './schema-keys.js'
@@ -59,16 +58,6 @@ export function hasError(problems: readonly ConfigProblem[]): boolean {
   return problems.some(({ severity }) => severity === 'error')
 }
 
-function notYetProblems(kind: FileKind, source: SourceDocument): readonly ConfigProblem[] {
-  return notYetIn(kind, (path) => valueAt(source.value, path)).map(({ path, sentence }) => ({
-    severity: 'warning',
-    file: source.file,
-    ...source.locateKey(path),
-    path: pathInWords(path),
-    message: sentence,
-  }))
-}
-
 function readWith<Words, T>(reader: Reader<Words, T>, source: SourceDocument): FileReading<T> {
   if (!source.isReadable) return { value: null, problems: source.problems, source }
   const words = reader.schema.safeParse(source.value, { error: allowedPhrase })
@@ -78,11 +67,7 @@ function readWith<Words, T>(reader: Reader<Words, T>, source: SourceDocument): F
   }
   const value = reader.toValue(words.data)
   const findings = value === null ? [] : reader.findings(value)
-  const problems = [
-    ...source.problems,
-    ...findings.map((finding) => problemOfFinding(finding, source)),
-    ...notYetProblems(reader.kind, source),
-  ]
+  const problems = [...source.problems, ...findings.map((finding) => problemOfFinding(finding, source))]
   return { value: hasError(problems) ? null : value, problems, source }
 }
 

@@ -2,7 +2,6 @@
 // where the page is written.
 import { variableOf } from './environment.js'
 import { schemaPath } from './json-schema.js'
-import { notYetPaths } from './not-yet.js'
 import { keysOf } from './schema-keys.js'
 import type { FileKind, SchemaKey } from './schema-keys.js'
 
@@ -121,15 +120,6 @@ function tableOf(keys: readonly SchemaKey[], kind: FileKind): string {
   return table([head, ...keys.map((key) => rowOf(key, kind))])
 }
 
-/** What is read and has no effect yet, so that nobody has to learn it from a warning. */
-function unbuilt(kind: FileKind): readonly string[] {
-  const paths = notYetPaths(kind).map(code)
-  if (paths.length === 0) return []
-  return [
-    `Read and checked, but without effect in this version beyond their defaults:\n${paths.join(',\n')}.`,
-  ]
-}
-
 function chapter({ kind, heading, text }: Page): string {
   const keys = keysOf(kind).filter(({ path }) => path !== '$schema')
   const isDeep = (section: string): boolean =>
@@ -142,7 +132,7 @@ function chapter({ kind, heading, text }: Page): string {
     return `### \`${top.path}\`\n\n${top.description}\n\n${tableOf(own, kind)}`
   })
   const schema = `Schema: [\`${schemaPath(kind)}\`](../${schemaPath(kind)}).`
-  return [`## ${heading}`, text, schema, tableOf(flat, kind), ...sections, ...unbuilt(kind)].join('\n\n')
+  return [`## ${heading}`, text, schema, tableOf(flat, kind), ...sections].join('\n\n')
 }
 
 /** The whole page. */

@@ -22,6 +22,8 @@ export class LedgerRows {
   readonly tallies: (ReleaseTally | undefined)[] = []
   /** Releases being forgotten, each with the number of segments still to be cleared of it. */
   readonly forgetting = new Map<number, number>()
+  /** Releases whose sessions end, each with the number of segments still to be looked through. */
+  readonly ending = new Map<number, number>()
   size = 0
 
   constructor(segmentCount: number, journal: ChangeSink) {
@@ -78,6 +80,7 @@ export class LedgerRows {
     this.segments.reshape(segmentCount)
     this.tallies.length = 0
     this.forgetting.clear()
+    this.ending.clear()
     this.size = 0
   }
 
