@@ -3,7 +3,12 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { signToken, type KeyRing } from '../../gateway/dataplane/affinity-token.js'
-import { renamedSetCookie, withoutPreview } from '../../gateway/dataplane/preview-cookies.js'
+import {
+  clearPreviewLines,
+  passCookieLine,
+  renamedSetCookie,
+  withoutPreview,
+} from '../../gateway/dataplane/preview-cookies.js'
 import { previewAskedBy, withPreviewOff } from '../../gateway/dataplane/preview-link.js'
 import { PassReader, signPass } from '../../gateway/dataplane/preview-pass.js'
 import { fieldMasks, keptRuns } from '../../gateway/dataplane/response-fields.js'
@@ -15,7 +20,7 @@ import type { ReleaseVersion, SessionId, SiteName } from '../../gateway/domain/i
 import { parsePassText, passText, type PreviewPass } from '../../gateway/domain/preview-pass.js'
 import { startApplication } from '../fixtures/application.js'
 import { Visitor } from '../fixtures/visitor.js'
-import { openFront } from '../websocket/front.js'
+import { openFront, policy as frontPolicy } from '../websocket/front.js'
 import { connect } from '../websocket/peer.js'
 import { startSocketApplication } from '../websocket/socket-application.js'
 
@@ -166,6 +171,20 @@ t.test('any name and value survive the way to the browser and back', async (t) =
     }),
   )
   t.pass()
+})
+
+t.test('the cookie of a pass: as lasting as a token, and taken away with the others', async (t) => {
+  const policy = { ...frontPolicy, domain: 'example.com' }
+  t.equal(
+    passCookieLine(frontPolicy, true, 'P', 60),
+    'Set-Cookie: amarre-preview=P; Max-Age=60; Path=/; Secure; SameSite=None; HttpOnly',
+  )
+  t.match(passCookieLine(policy, true, 'P', 60), '; Path=/; Domain=example.com; Secure')
+  t.same(clearPreviewLines(policy, true, ['amarre-pv-a', '__Host-amarre-pv-b']).split('\r\n').slice(1), [
+    'Set-Cookie: amarre-pv-a=; Max-Age=0; Path=/; Secure',
+    'Set-Cookie: amarre-pv-a=; Max-Age=0; Path=/; Domain=example.com; Secure',
+    'Set-Cookie: __Host-amarre-pv-b=; Max-Age=0; Path=/; Secure',
+  ])
 })
 
 t.test('the address without the parameter, on this host whatever was asked', async (t) => {
