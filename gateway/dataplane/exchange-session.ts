@@ -2,32 +2,24 @@
 // while a long exchange lasts and when it ends. Knows nothing of sockets.
 import type { SessionDecision } from '../domain/affinity.js'
 import type { VerifiedToken } from './affinity-token.js'
-import { fieldKindOf } from '../domain/headers.js'
 import type { SessionId } from '../domain/ids.js'
 import type { ReleaseRoute, TargetRoute } from '../domain/routing-table.js'
 import { countedUntil, grainMs, honouredUntil, promiseSpanMs } from '../domain/session.js'
 import type { SessionPolicy } from '../domain/site-policy.js'
+import { HeadFacts } from './head-facts.js'
 import { LongStay, type Stay } from './long-stay.js'
 import { lostPin, type LostPin } from './lost-pin.js'
 import type { RequestIdentity } from './request-identity.js'
-import { fieldValues, isEventStream } from './response-fields.js'
 import {
   elsewhere,
   handout,
   type Handout,
   type HandoutSession,
   type MovingSession,
-  type ResponseFacts,
 } from './session-handout.js'
 import { sessionSignal } from './session-signal.js'
 import type { ResponseHead } from './upstream/upstream.js'
 import { newSessionId, type WorkerState } from './worker-state.js'
-
-const kinds = {
-  cacheControl: fieldKindOf('cache-control'),
-  cdnCacheControl: fieldKindOf('cdn-cache-control'),
-  surrogateControl: fieldKindOf('surrogate-control'),
-}
 
 /** A session's promise has this many units; the ledger hears of a busy session once a unit. */
 const unitsPerPromise = 64
@@ -139,7 +131,8 @@ export class ExchangeSession implements RouteSession {
   /** The response's head has come: decides what it does to the visitor's token, and accounts for it. */
   handOut(head: ResponseHead, target: TargetRoute, now: number): Handout {
     if (this.#isAside) return elsewhere
-    const response = this.#facts(head, now)
+    const signal = sessionSignal(head, this.#release.site, this.#identity.path, now)
+    const response = new HeadFacts(head, signal)
     if (this.#session.kind === 'unpinned' && response.signal === 'start') {
       this.#session = { kind: 'birth', id: newSessionId(), bornAt: this.#startedAt }
     }
@@ -160,16 +153,6 @@ export class ExchangeSession implements RouteSession {
     }
     if (given.issued !== null) this.#countIssued(given.issued.until, given.issued.held, now)
     return release.endsLine === '' ? given : announced(given, release.endsLine)
-  }
-
-  #facts(head: ResponseHead, now: number): ResponseFacts {
-    return {
-      status: head.status,
-      signal: sessionSignal(head, this.#release.site, this.#identity.path, now),
-      cacheControl: fieldValues(head, kinds.cacheControl),
-      cdnCacheControl: [fieldValues(head, kinds.cdnCacheControl), fieldValues(head, kinds.surrogateControl)],
-      isHeld: head.status === 101 || (head.status === 200 && isEventStream(head)),
-    }
   }
 
   /** The release by the table in force now, whose policy rules what is handed out; null when it serves no more. */

@@ -48,6 +48,7 @@ function copyOf(head: ResponseHead): ResponseHead {
     reasonEnd: head.reasonEnd,
     fields,
     fieldKind: head.fieldKind.slice(0, fields),
+    kinds: head.kinds,
     lineStart: head.lineStart.slice(0, fields),
     nameEnd: head.nameEnd.slice(0, fields),
     valueStart: head.valueStart.slice(0, fields),

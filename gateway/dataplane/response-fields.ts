@@ -89,6 +89,7 @@ const keepAlive = Buffer.from('keep-alive', 'latin1')
 
 /** False without a Connection field, or with one that only says `keep-alive`: no string is made of it. */
 function mayNominate(head: ResponseHead): boolean {
+  if ((head.kinds & (1 << connectionKind)) === 0) return false
   for (let i = 0; i < head.fields; i++) {
     if (head.fieldKind[i] !== connectionKind) continue
     const start = head.valueStart[i] ?? 0
@@ -114,6 +115,7 @@ export function hasField(head: ResponseHead, kind: number): boolean {
 
 /** All values of one kind of field, joined by commas; empty when there is none. */
 export function fieldValues(head: ResponseHead, kind: number): string {
+  if (kind < 32 && (head.kinds & (1 << kind)) === 0) return ''
   let joined = ''
   for (let i = 0; i < head.fields; i++) {
     if (head.fieldKind[i] !== kind) continue

@@ -32,6 +32,7 @@ export class ParsedHead implements ResponseHead {
   reasonEnd = 0
   fields = 0
   readonly fieldKind = new Uint8Array(maxFields)
+  kinds = 0
   readonly lineStart = new Int32Array(maxFields)
   readonly nameEnd = new Int32Array(maxFields)
   readonly valueStart = new Int32Array(maxFields)
@@ -69,6 +70,7 @@ export class ParsedHead implements ResponseHead {
   private reset(bytes: Buffer): void {
     this.bytes = bytes
     this.fields = 0
+    this.kinds = 0
     this.framing = 'none'
     this.contentLength = -1
     this.isPersistent = true
@@ -116,7 +118,9 @@ export class ParsedHead implements ResponseHead {
     this.valueEnd[field] = valueEnd
     this.lineEnd[field] = at
     const known = this.names.find(bytes, start, nameEnd)
-    this.fieldKind[field] = known === null ? 0 : known.kind
+    const kind = known === null ? 0 : known.kind
+    this.fieldKind[field] = kind
+    if (kind < 32) this.kinds |= 1 << kind
     return known === null || known.role === 'none' ? next : this.obey(known.role, field, next)
   }
 

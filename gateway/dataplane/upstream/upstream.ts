@@ -19,6 +19,8 @@ export interface ResponseHead {
   readonly fields: number
   /** What each field is: its number in the list of known field names given to the pool, 0 for any other. */
   readonly fieldKind: Uint8Array
+  /** Which kinds from 1 to 31 there are, one bit each: most questions are settled by it. */
+  readonly kinds: number
   readonly lineStart: Int32Array
   readonly nameEnd: Int32Array
   readonly valueStart: Int32Array
