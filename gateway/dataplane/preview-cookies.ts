@@ -91,8 +91,9 @@ export function clearRenamedLines(
   isSecure: boolean,
   renamed: readonly string[],
 ): readonly string[] {
-  const secure = isSecure ? '; Secure' : ''
   return renamed.flatMap((name) => {
+    // A prefix asks for it whatever the connection: browsers take localhost for secure.
+    const secure = isSecure || prefixPattern.test(name) ? '; Secure' : ''
     const line = `Set-Cookie: ${name}=; Max-Age=0; Path=/`
     const hasDomain = policy.domain !== null && !name.toLowerCase().startsWith('__host-')
     return hasDomain ? [line + secure, `${line}; Domain=${policy.domain}${secure}`] : [line + secure]

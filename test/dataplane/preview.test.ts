@@ -180,6 +180,10 @@ t.test('the cookie of a pass: as lasting as a token, and taken away with the oth
     'Set-Cookie: amarre-preview=P; Max-Age=60; Path=/; Secure; SameSite=None; HttpOnly',
   )
   t.match(passCookieLine(policy, true, 'P', 60), '; Path=/; Domain=example.com; Secure')
+  t.match(
+    clearPreviewLines(policy, false, ['__Host-amarre-pv-b']),
+    '__Host-amarre-pv-b=; Max-Age=0; Path=/; Secure',
+  )
   t.same(clearPreviewLines(policy, true, ['amarre-pv-a', '__Host-amarre-pv-b']).split('\r\n').slice(1), [
     'Set-Cookie: amarre-pv-a=; Max-Age=0; Path=/; Secure',
     'Set-Cookie: amarre-pv-a=; Max-Age=0; Path=/; Domain=example.com; Secure',
