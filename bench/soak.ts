@@ -166,11 +166,13 @@ async function run(): Promise<number> {
   const end = await settledFootprint(gateway, middle)
   const leaks = leaksBetween(middle, end)
   const code = await gateway.stop()
+  troubles.stop()
   const { deployments, retirements, kills } = fleet
   const told = {
     engine: values.engine,
     minutes: Number(values.minutes),
     counts: { ...counts, ...deeds, deployments, retirements, targetKills: kills },
+    standstills: troubles.standstills,
     samples,
     end,
     leaks,

@@ -282,12 +282,15 @@ function leave(withinMs: number): void {
 /** The last answers get a moment to be on their way; a request that comes in it is served too. */
 function departWhenEmpty(overstay: NodeJS.Timeout): void {
   state.open.whenEmpty(() => {
-    setTimeout(() => {
-      if (state.open.size > 0) return departWhenEmpty(overstay)
-      clearTimeout(overstay)
-      depart()
-    }, 20)
+    // One turn later everything that had arrived by then was read; a timer alone may come before it.
+    setTimeout(() => setImmediate(() => departIfEmpty(overstay)), 20)
   })
+}
+
+function departIfEmpty(overstay: NodeJS.Timeout): void {
+  if (state.open.size > 0) return departWhenEmpty(overstay)
+  clearTimeout(overstay)
+  depart()
 }
 
 function depart(): void {

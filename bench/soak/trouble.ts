@@ -28,11 +28,44 @@ interface Span extends Disturbance {
   to: number
 }
 
+/** How often the soak looks whether it is still running, and what it takes for having stood still. */
+const tickMs = 100
+const standstillMs = 500
+
 /** Remembers disturbances and judges problems. */
 export class Troubles {
   readonly #spans: Span[] = []
+  readonly #timer: NodeJS.Timeout
   readonly explained = new Map<string, number>()
   readonly unexplained: Problem[] = []
+  /** How often the targets and visitors, who live in this process, had no processor. */
+  standstills = 0
+
+  constructor() {
+    let last = Date.now()
+    this.#timer = setInterval(() => {
+      if (Date.now() - last > tickMs + standstillMs) this.#stoodStill(last)
+      last = Date.now()
+    }, tickMs)
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  /** A target that answers no probe is taken for ill, and nobody can know better. */
+  #stoodStill(from: number): void {
+    this.standstills++
+    const costs = /^(moved|status 50[234]|socket)/
+    this.#spans.push({
+      what: 'the machine stood still',
+      costs,
+      home: null,
+      afterMs: 3_000,
+      from,
+      to: Date.now() + 3_000,
+    })
+  }
 
   /** Does it, and remembers when. */
   async during(disturbance: Disturbance, happen: () => Promise<unknown>): Promise<void> {

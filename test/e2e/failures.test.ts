@@ -92,7 +92,7 @@ t.test('a body beyond the limit is refused before it is sent', async (t) => {
 })
 
 t.test('SIGTERM: ready fails at once, what is under way finishes, and the exit code is 0', async (t) => {
-  const gateway = await startGateway({ t, config: config('{ exitDelay: 500ms, drainOnExit: 20s }') })
+  const gateway = await startGateway({ t, config: config('{ exitDelay: 2s, drainOnExit: 20s }') })
   const [application] = await deploy(gateway, '1.0.0', t, { targets: ['a'] })
   const visitor = new Visitor(gateway.url, { t })
   await visitor.go()
