@@ -281,16 +281,13 @@ function leave(withinMs: number): void {
 
 /** The last answers get a moment to be on their way; a request that comes in it is served too. */
 function departWhenEmpty(overstay: NodeJS.Timeout): void {
-  state.open.whenEmpty(() => {
-    // One turn later everything that had arrived by then was read; a timer alone may come before it.
-    setTimeout(() => setImmediate(() => departIfEmpty(overstay)), 20)
-  })
-}
-
-function departIfEmpty(overstay: NodeJS.Timeout): void {
-  if (state.open.size > 0) return departWhenEmpty(overstay)
-  clearTimeout(overstay)
-  depart()
+  const look = (): void => {
+    if (state.open.size > 0) return departWhenEmpty(overstay)
+    clearTimeout(overstay)
+    depart()
+  }
+  // A timer alone may come before what has arrived is read; one turn later it was.
+  state.open.whenEmpty(() => setTimeout(setImmediate, 20, look))
 }
 
 function depart(): void {
