@@ -49,7 +49,7 @@ for (const engine of ['uws', 'node'] as const) {
         `sites/${site}/site.yaml`,
         siteWords({ hosts: [`${site}.test`], health: patient }),
       )
-      await gateway.deploy('1.0.0', [upstream.url], site)
+      await gateway.deploy('1.0.0', [upstream.url], { site })
     }
 
     async function ask(site: string): Promise<RawClient> {
