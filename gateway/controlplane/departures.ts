@@ -1,6 +1,6 @@
 // What lets sessions leave a release before their time: death, orders, the limits of retention, announced ends. Keeps
 // them in step and says what of it holds; release state is changed by the controller, through `apply`, alone.
-import type { ReleaseIndex, ReleaseVersion } from '../domain/ids.js'
+import type { ReleaseIndex } from '../domain/ids.js'
 import { extendPromise, type TimeSpan } from '../domain/session.js'
 import type { Clock } from '../domain/ports.js'
 import { endOf, isOnItsWayOut, type Release, type ReleaseEvent } from '../domain/release.js'
@@ -70,21 +70,6 @@ export class Departures {
   cancelRecall(site: Site, from: Release, order: Order): void {
     this.#orders.cancel(site, from, order)
     this.#parts.settle()
-  }
-
-  /** `onAbort: move`: everybody on a candidate that has just been aborted goes to the release that has its births. */
-  followAbort(site: Site, to: ReleaseVersion): void {
-    const target = site.releases.get(to)
-    if (target === undefined) return
-    for (const release of [...site.releases.values()]) {
-      const { state, registration, moveOrder } = release
-      const isAborted = state.name === 'draining' && state.because === 'aborted' && moveOrder === null
-      if (!isAborted || registration.onAbort !== 'move') continue
-      const refusal = this.#orders.abort(site, release, target, 'onAbort: move')
-      if (refusal === null) continue
-      const place = { site: site.policy.site, release: registration.version, hash: registration.hash }
-      this.#parts.events.add('move-refused', `onAbort: move: ${refusal.message}`, place)
-    }
   }
 
   /** An operator ends a former release with whoever is on it, announced. */

@@ -25,7 +25,6 @@ export type EventType =
   | 'forced'
   | 'move-ordered'
   | 'move-order-over'
-  | 'move-refused'
   | 'end-announced'
   | 'end-cancelled'
   | 'release-dead'

@@ -1,5 +1,5 @@
-// Orders to move everybody from one release to another: an operator's recall, or an aborted rollout. Each order either
-// meets the rule that stands against it or holds until nobody is left, its target is gone, or another order replaces it.
+// Orders to move everybody from one release to another. An operator's recall either meets the rule that stands against it
+// or holds, like that of an aborted rollout, until nobody is left, its target is gone, or another order replaces it.
 import type { Clock } from '../domain/ports.js'
 import type { MoveOrder } from '../domain/moves.js'
 import { acceptsBirths, isOnItsWayOut, serves, type Release, type ReleaseEvent } from '../domain/release.js'
@@ -41,15 +41,6 @@ export class MoveOrders {
   /** Ends an order; nothing where there is none. Who has moved has moved. */
   cancel(site: Site, from: Release, order: Order): void {
     this.#parts.apply(site, from, { type: 'order-move', order: null }, order.by)
-  }
-
-  /** Moves everybody off a release whose rollout was aborted; gives the rule that refuses, and then nobody moves. */
-  abort(site: Site, from: Release, to: Release, by: string): RuleRefusal | null {
-    const refusal = refusedMove(site, from, to)
-    if (refusal === null) {
-      this.#order(site, from, to, { because: 'abort', isForced: false, perSecond: null, by })
-    }
-    return refusal
   }
 
   /** Orders that have nothing left to do are over. */

@@ -207,7 +207,6 @@ export class ReleaseController {
       if (because === 'aborted') this.rollouts.releaseBorn(site, current(site, other), release, cause)
     }
     this.#apply(site, release, { type: 'activate' }, cause)
-    if (because === 'aborted') this.departures.followAbort(site, release.registration.version)
     site.wasEverActive = true
     if (site.ordered?.version === release.registration.version) site.ordered = null
   }

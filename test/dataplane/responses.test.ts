@@ -9,6 +9,7 @@ import { OpenExchanges, type OpenExchange } from '../../gateway/dataplane/open-e
 import type { RequestIdentity } from '../../gateway/dataplane/request-identity.js'
 import { fieldMasks, fieldValues, isEventStream, keptRuns } from '../../gateway/dataplane/response-fields.js'
 import { handout, type HandoutInput, type ResponseFacts } from '../../gateway/dataplane/session-handout.js'
+import { MovePace } from '../../gateway/dataplane/move-pace.js'
 import { MovedSessions } from '../../gateway/dataplane/moved-sessions.js'
 import { Tombstones } from '../../gateway/dataplane/tombstones.js'
 import { FieldNames } from '../../gateway/dataplane/upstream/field-names.js'
@@ -490,6 +491,27 @@ t.test(
     worker.state.moved.add({ id: due.id, to: release.version, until: now + minute })
     t.not(late.handOut(parsed([]), target, now).issued, null, 'nor on the release where it went')
     t.equal(new MovedSessions().hasLeft(due.id, release.version, now), false)
+  },
+)
+
+t.test(
+  'the pace of a recall: one at once, then so many a second, and never more than a second of them',
+  async (t) => {
+    const table = tableOf()
+    const route = (perSecond: number) => ({
+      ...releaseOf(table),
+      move: { to: releaseOf(table), because: 'recall', at: 'document', perSecond } as const,
+    })
+    const pace = new MovePace()
+    const admitted = (perSecond: number, at: number, tries = 20): number =>
+      Array.from({ length: tries }, () => pace.admits(route(perSecond) as never, at)).filter(Boolean).length
+    t.equal(admitted(0.5, 0), 1)
+    t.equal(admitted(0.5, 1_999), 0)
+    t.equal(admitted(0.5, 2_000), 1)
+    t.equal(admitted(0.5, 60_000), 1, 'nothing is saved up')
+    t.equal(admitted(4, 60_250), 1, 'another order goes on from there')
+    t.equal(admitted(4, 120_000), 4)
+    t.equal(admitted(Infinity, 120_000), 20, 'without a rate they go as they come')
   },
 )
 
