@@ -32,9 +32,12 @@ async function runProfiled(profiles: string): Promise<number> {
   const upstream = await startUpstream(root)
   try {
     const dist = fileURLToPath(new URL('../', import.meta.url))
-    const options = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-interval=${intervalUs}`]
+    const nodeOptions = ['--cpu-prof', `--cpu-prof-dir=${profiles}`, `--cpu-prof-interval=${intervalUs}`]
     const place = { directory: root, port: await freePort(), adminPort: await freePort() }
-    const running = await amarre('amarre', dist, options).start({ ...place, releases: upstream.releases })
+    const running = await amarre('amarre', dist, { nodeOptions }).start({
+      ...place,
+      releases: upstream.releases,
+    })
     try {
       const cookies = await running.board(200)
       const entrant = { name: 'amarre', running, cookies, directory: root }

@@ -59,16 +59,21 @@ export function childrenOf(pid: number): number[] {
   return text === '' ? [] : text.split(' ').map(Number)
 }
 
-/** CPU time of a process with all its threads since its start, in microseconds, in steps of 10 ms. */
+/** CPU time of processes with all their threads since their start, in microseconds, in steps of 10 ms. */
 export interface CpuTime {
   readonly userUs: number
   readonly systemUs: number
 }
 
-export function cpuTime(pid: number): CpuTime {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return { userUs: Number(fields[11]) * 10_000, systemUs: Number(fields[12]) * 10_000 }
+export function cpuTime(pids: readonly number[]): CpuTime {
+  const sum = { userUs: 0, systemUs: 0 }
+  for (const pid of pids) {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    sum.userUs += Number(fields[11]) * 10_000
+    sum.systemUs += Number(fields[12]) * 10_000
+  }
+  return sum
 }
 
 /** Resident memory of a process in bytes. */

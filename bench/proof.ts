@@ -11,12 +11,14 @@ export async function prove(name: string, running: Running, cookies: readonly st
   }
   const [cookie = ''] = cookies
   for (const { path, bytes } of bodies) {
-    const answer = await visit(running.port, path, cookie)
+    const answer = await visit(running.port, path, { cookie })
     demand(answer.status === 200 && answer.body.equals(bodyOf(bytes)), `body of ${path}`)
   }
-  const posted = await visit(running.port, '/post', cookie, bodyOf(16_384))
+  const posted = await visit(running.port, '/post', { cookie, body: bodyOf(16_384) })
   demand(posted.status === 200 && posted.body.toString() === 'ok', 'POST of 16 KiB')
-  const [address, , seenCookie = ''] = (await visit(running.port, '/seen', cookie)).body.toString().split('|')
+  const [address, , seenCookie = ''] = (await visit(running.port, '/seen', { cookie })).body
+    .toString()
+    .split('|')
   demand(address?.endsWith('127.0.0.1') === true, `X-Forwarded-For is "${address}"`)
   demand(seenCookie.includes('sid='), `the application's cookie came as "${seenCookie}"`)
   await proveStickiness(running.port, cookies, demand)
@@ -30,7 +32,7 @@ async function proveStickiness(
   const counts = new Map<string, number>()
   for (const cookie of cookies) {
     const seen = new Set<string>()
-    for (let i = 0; i < 3; i++) seen.add((await visit(port, '/2k', cookie)).release)
+    for (let i = 0; i < 3; i++) seen.add((await visit(port, '/2k', { cookie })).release)
     demand(seen.size === 1, `a visitor is served by ${[...seen].join(' and ')}`)
     for (const release of seen) counts.set(release, (counts.get(release) ?? 0) + 1)
   }

@@ -9,6 +9,8 @@ export interface Entrant {
   readonly name: string
   readonly running: Running
   readonly cookies: readonly string[]
+  /** The host that each of them asks for; the usual one unless given. */
+  readonly hosts?: readonly string[]
   readonly directory: string
 }
 
@@ -38,21 +40,22 @@ export interface RoundOptions {
   readonly rate: number
 }
 
-const nothing: CpuTime = { userUs: 0, systemUs: 0 }
-
 function totalUs({ userUs, systemUs }: CpuTime): number {
   return userUs + systemUs
 }
 
+/** One round of one contender: CPU time of its processes before and after the load. */
 export async function measure(entrant: Entrant, load: Case, options: RoundOptions): Promise<Sample> {
-  const { running, cookies, directory } = entrant
+  const { running, cookies, directory, hosts = [] } = entrant
   const { round, rate } = options
   const seconds = options.seconds * load.stretch
-  const worker = cpuTime(running.workerPid)
-  const main = running.mainPid === null ? nothing : cpuTime(running.mainPid)
-  const result = await runLoad({ ...load, port: running.port, seconds, rate, cookies, directory })
-  const workerAfter = cpuTime(running.workerPid)
-  const mainAfter = running.mainPid === null ? nothing : cpuTime(running.mainPid)
+  const { workerPids } = running
+  const mainPids = running.mainPid === null ? [] : [running.mainPid]
+  const worker = cpuTime(workerPids)
+  const main = cpuTime(mainPids)
+  const result = await runLoad({ ...load, port: running.port, seconds, rate, cookies, hosts, directory })
+  const workerAfter = cpuTime(workerPids)
+  const mainAfter = cpuTime(mainPids)
   return {
     ...result,
     contender: entrant.name,
@@ -61,7 +64,7 @@ export async function measure(entrant: Entrant, load: Case, options: RoundOption
     workerUs: (totalUs(workerAfter) - totalUs(worker)) / result.requests,
     userUs: (workerAfter.userUs - worker.userUs) / result.requests,
     mainUs: (totalUs(mainAfter) - totalUs(main)) / result.requests,
-    residentBytes: residentBytes(running.workerPid),
+    residentBytes: workerPids.reduce((sum, pid) => sum + residentBytes(pid), 0),
   }
 }
 

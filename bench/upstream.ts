@@ -22,22 +22,23 @@ export function bodyOf(bytes: number): Buffer {
 }
 
 export interface Upstream {
-  readonly releases: readonly [ReleaseAddress, ReleaseAddress]
+  readonly releases: readonly [ReleaseAddress, ReleaseAddress, ...ReleaseAddress[]]
   stop(): Promise<void>
 }
 
-export async function startUpstream(directory: string): Promise<Upstream> {
+/** Starts it with so many releases, named `r1`, `r2` and so on. */
+export async function startUpstream(directory: string, count = 2): Promise<Upstream> {
   const place = join(directory, 'upstream')
   mkdirSync(join(place, 'html'), { recursive: true })
   for (const { path, bytes } of bodies) writeFileSync(join(place, 'html', path), bodyOf(bytes))
-  const releases = [
-    { name: 'r1', port: await freePort() },
-    { name: 'r2', port: await freePort() },
-  ] as const
+  const releases: ReleaseAddress[] = []
+  for (let i = 1; i <= count; i++) releases.push({ name: `r${i}`, port: await freePort() })
   writeFileSync(join(place, 'nginx.conf'), configuration(place, releases))
   const nginx = startPinned(loadCore, ['nginx', '-p', place, '-c', join(place, 'nginx.conf')], place)
   for (const { name, port } of releases) await listening(port, name)
-  return { releases, stop: () => stopProgram(nginx) }
+  const [first, second, ...others] = releases
+  if (first === undefined || second === undefined) throw new Error('an upstream has two releases at least')
+  return { releases: [first, second, ...others], stop: () => stopProgram(nginx) }
 }
 
 function configuration(place: string, releases: readonly ReleaseAddress[]): string {

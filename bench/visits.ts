@@ -15,10 +15,21 @@ export function applicationCookies(visitor: number): string {
   return `sid=${visitor.toString(16).padStart(6, '0')}f3a9; release=${visitor % 2 === 0 ? 'r1' : 'r2'}`
 }
 
+/** What a single request carries. */
+export interface Carried {
+  readonly cookie?: string
+  readonly host?: string | undefined
+  readonly body?: Buffer
+}
+
+/** The host that visitors ask for unless told otherwise. */
+export const usualHost = 'shop.example.com'
+
 /** One request on a connection of its own. */
-export function visit(port: number, path: string, cookie = '', body: Buffer | null = null): Promise<Visit> {
+export function visit(port: number, path: string, carried: Carried = {}): Promise<Visit> {
+  const { cookie = '', host = usualHost, body = null } = carried
   const headers = {
-    host: 'shop.example.com',
+    host,
     accept: 'text/html',
     ...(cookie === '' ? {} : { cookie }),
     ...(body === null ? {} : { 'content-length': body.length }),
@@ -47,11 +58,16 @@ function visitOf(answer: IncomingMessage, body: Buffer): Visit {
 }
 
 /** The first requests of visitors, one after the other: their cookies from then on. */
-export async function boardByVisit(port: number, first: number, count: number): Promise<string[]> {
+export async function boardByVisit(
+  port: number,
+  first: number,
+  count: number,
+  host = usualHost,
+): Promise<string[]> {
   const cookies: string[] = []
   for (let visitor = first; visitor < first + count; visitor++) {
     const own = applicationCookies(visitor)
-    const { setCookies } = await visit(port, '/2k', own)
+    const { setCookies } = await visit(port, '/2k', { cookie: own, host })
     cookies.push([own, ...setCookies].join('; '))
   }
   return cookies

@@ -8,6 +8,7 @@ import type { Contender, Place } from './contender.js'
 export const caddy: Contender = {
   name: 'caddy',
   does: 'sets and obeys a persistence cookie, sets forwarded headers; knows no session',
+  hasWebSockets: true,
   missing: () => (isInstalled('caddy') ? null : 'caddy is not installed'),
   version: () => `caddy ${versionOf('caddy', 'version')}`,
   async start(place) {
@@ -18,7 +19,7 @@ export const caddy: Contender = {
     await listening(place.port, 'caddy')
     return {
       port: place.port,
-      workerPid: child.pid ?? 0,
+      workerPids: [child.pid ?? 0],
       mainPid: null,
       board: (visitors) => boardByVisit(place.port, 0, visitors),
       stop: () => stopProgram(child),

@@ -2,7 +2,7 @@
 
 /** The releases that every contender routes to, by the same rule: a visitor stays on the one where he began. */
 export interface ReleaseAddress {
-  readonly name: 'r1' | 'r2'
+  readonly name: string
   readonly port: number
 }
 
@@ -13,14 +13,14 @@ export interface Place {
   readonly port: number
   /** Another free port, for contenders with an admin side. */
   readonly adminPort: number
-  readonly releases: readonly [ReleaseAddress, ReleaseAddress]
+  readonly releases: readonly [ReleaseAddress, ReleaseAddress, ...ReleaseAddress[]]
 }
 
 /** A contender that answers. */
 export interface Running {
   readonly port: number
-  /** The process that serves requests: its CPU time is what is compared. */
-  readonly workerPid: number
+  /** The processes that serve requests: their CPU time is what is compared. */
+  readonly workerPids: readonly number[]
   /** A process beside it that serves none; null for most. */
   readonly mainPid: number | null
   /** The Cookie headers of that many visitors, half of them on each release. */
@@ -32,6 +32,8 @@ export interface Contender {
   readonly name: string
   /** What it does of the work, for the report. */
   readonly does: string
+  /** Whether it also carries WebSockets. */
+  readonly hasWebSockets: boolean
   /** Why it cannot run here; null when it can. */
   missing(): string | null
   version(): string

@@ -8,6 +8,7 @@ import type { Contender, Place } from './contender.js'
 export const haproxy: Contender = {
   name: 'haproxy',
   does: 'inserts and obeys a persistence cookie, keeps a stick table of sessions, option forwardfor',
+  hasWebSockets: true,
   missing: () => (isInstalled('haproxy') ? null : 'haproxy is not installed'),
   version: () => versionOf('haproxy', '-v'),
   async start(place) {
@@ -17,7 +18,7 @@ export const haproxy: Contender = {
     await listening(place.port, 'haproxy')
     return {
       port: place.port,
-      workerPid: child.pid ?? 0,
+      workerPids: [child.pid ?? 0],
       mainPid: null,
       board: (visitors) => boardByVisit(place.port, 0, visitors),
       stop: () => stopProgram(child),
@@ -36,6 +37,7 @@ defaults
   timeout client 60s
   timeout server 60s
   timeout connect 2s
+  timeout tunnel 3600s
   timeout http-keep-alive 3600s
   option forwardfor
   http-reuse always

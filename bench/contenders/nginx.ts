@@ -9,6 +9,7 @@ import type { Contender, Place } from './contender.js'
 export const nginx: Contender = {
   name: 'nginx',
   does: 'routes by cookie with map, sets forwarded headers; knows no session',
+  hasWebSockets: true,
   missing: () => (isInstalled('nginx') ? null : 'nginx is not installed'),
   version: () => versionOf('nginx', '-v'),
   async start(place) {
@@ -20,7 +21,7 @@ export const nginx: Contender = {
     pin(workerPid, workerCore)
     return {
       port: place.port,
-      workerPid,
+      workerPids: [workerPid],
       mainPid: null,
       board: (visitors) => boardByVisit(place.port, 0, visitors),
       stop: () => stopProgram(child),
@@ -41,13 +42,15 @@ http {
   client_body_buffer_size 64k; client_max_body_size 0;
   upstream r1 { server 127.0.0.1:${first.port}; keepalive 1024; keepalive_requests 1000000000; }
   upstream r2 { server 127.0.0.1:${second.port}; keepalive 1024; keepalive_requests 1000000000; }
+  map $http_upgrade $onward { default upgrade; "" ""; }
   map $cookie_release $release { r1 r1; default r2; }
   server {
     listen 127.0.0.1:${port} backlog=4096;
     location / {
       proxy_pass http://$release;
       proxy_http_version 1.1;
-      proxy_set_header Connection "";
+      proxy_set_header Connection $onward;
+      proxy_set_header Upgrade $http_upgrade;
       proxy_set_header Host $host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
       proxy_set_header X-Forwarded-Proto $scheme;

@@ -9,11 +9,12 @@ import type { Contender } from './contender.js'
 const installed = join(process.cwd(), 'bench', '.contenders', 'node_modules')
 
 /** A contender made of one package, which its program imports from the folder of fetched contenders. */
-export function nodeProxy(name: string, does: string): Contender {
+export function nodeProxy(name: string, does: string, hasWebSockets = false): Contender {
   const folder = join(installed, name)
   return {
     name,
     does,
+    hasWebSockets,
     missing: () => (existsSync(folder) ? null : `${name} is not fetched; run scripts/install-contenders.sh`),
     version: () => `${name} ${versionIn(folder)}`,
     async start({ directory, port, releases }) {
@@ -23,7 +24,7 @@ export function nodeProxy(name: string, does: string): Contender {
       await listening(port, name)
       return {
         port,
-        workerPid: child.pid ?? 0,
+        workerPids: [child.pid ?? 0],
         mainPid: null,
         board: (visitors) => boardByVisit(port, 0, visitors),
         stop: () => stopProgram(child),

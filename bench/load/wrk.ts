@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { loadCore } from '../programs.js'
+import { usualHost } from '../visits.js'
 
 export interface Load {
   readonly port: number
@@ -16,6 +17,8 @@ export interface Load {
   /** Requests a second over all connections; 0 for as many as possible. */
   readonly rate: number
   readonly cookies: readonly string[]
+  /** The host of each of them; the usual one where there is none. */
+  readonly hosts: readonly string[]
   /** For the script of this load. */
   readonly directory: string
 }
@@ -48,7 +51,6 @@ export async function runLoad(load: Load): Promise<LoadResult> {
 }
 
 const head = [
-  'Host: shop.example.com',
   'User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36',
   'Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8',
   'Accept-Language: en-US,en;q=0.5',
@@ -70,10 +72,13 @@ function scriptOf(load: Load): string {
 local cookies = {
 ${load.cookies.map((cookie) => `  [[${cookie}]],`).join('\n')}
 }
+local hosts = {
+${load.cookies.map((_, i) => `  [[${load.hosts[i] ?? usualHost}]],`).join('\n')}
+}
 local body = string.rep("x", ${load.bodyBytes})
 local requests = {}
 for i = 1, #cookies do
-  requests[i] = "${lines.join('\\r\\n')}\\r\\nCookie: " .. cookies[i] .. "\\r\\n\\r\\n" .. body
+  requests[i] = "${lines.join('\\r\\n')}\\r\\nHost: " .. hosts[i] .. "\\r\\nCookie: " .. cookies[i] .. "\\r\\n\\r\\n" .. body
 end
 local count, next = #requests, 0
 request = function()

@@ -1,0 +1,52 @@
+// What every scenario of the benchmark is: it measures one question and answers with figures. Knows none of them.
+
+/** One line of what a scenario found. */
+export interface Figure {
+  readonly what: string
+  readonly value: number
+  readonly unit: 'ms' | 'µs' | 'MiB' | 'bytes' | '×' | '%' | '' | '/s'
+  /** What is to be reached, in words; null where nothing is. */
+  readonly target: string | null
+  /** The single values behind it. */
+  readonly of?: readonly number[]
+}
+
+/** What a run of the benchmark gives each scenario. */
+export interface Setting {
+  /** A folder of its own, removed afterwards. */
+  readonly directory: string
+  /** The build of Amarre that is measured. */
+  readonly dist: string
+  readonly rounds: number
+  readonly seconds: number
+  /** Names of contenders that take part; null: all. */
+  readonly only: readonly string[] | null
+}
+
+/** What a scenario answers: what is told, and what is kept raw. */
+export interface Finding {
+  readonly figures: readonly Figure[]
+  readonly raw: unknown
+}
+
+export interface Scenario {
+  readonly name: string
+  /** The question that it answers. */
+  readonly asks: string
+  run(setting: Setting): Promise<Finding>
+}
+
+/** The figures as aligned lines. */
+export function figuresText(figures: readonly Figure[]): string {
+  const width = Math.max(...figures.map(({ what }) => what.length))
+  return figures
+    .map(({ what, value, unit, target }) => {
+      const aim = target === null ? '' : `   (${target})`
+      return `  ${what.padEnd(width)}  ${amount(value).padStart(10)} ${unit}${aim}`
+    })
+    .join('\n')
+}
+
+function amount(value: number): string {
+  return Math.abs(value) >= 1000 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(2)
+}
