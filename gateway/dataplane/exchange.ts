@@ -73,7 +73,6 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   #status = 0
   #error: ErrorCode | null = null
   #isAnswered = false
-  #isClientSlow = false
   #hasEnded = false
   #isOver = false
   before: OpenExchange | null = null
@@ -142,8 +141,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     this.#early.keep(chunk, isLast, this.#call.isWritten)
     const mayFlow = chunk.length === 0 || this.#call.write(chunk)
     if (isLast) this.#call.end()
-    // A front that is paused reports no writable client either: a slow client is served first.
-    else if (!mayFlow && !this.#isClientSlow) this.#downstream.pauseBody()
+    else if (!mayFlow) this.#downstream.pauseBody()
   }
 
   onDrain(): void {
@@ -219,13 +217,10 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   onReadEnd(): void {
     if (!this.#isAnswered || this.#isOver) return
     if (this.#downstream.flush()) return
-    this.#isClientSlow = true
     this.#call?.pause()
-    this.#downstream.resumeBody()
   }
 
   onDrained(): void {
-    this.#isClientSlow = false
     if (this.#hasEnded) return this.#finish()
     this.#call?.resume()
   }

@@ -3,11 +3,12 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { createServer, request, type IncomingMessage } from 'node:http'
+import { createServer, request, type ClientRequest, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
-import t from 'tap'
-import { startGateway } from '../fixtures/gateway.js'
+import t, { type Test } from 'tap'
+import { startGateway, type Gateway, type GatewayOptions } from '../fixtures/gateway.js'
+import { until } from '../fixtures/until.js'
 
 const mebibyte = 1_048_576
 const total = 1024 * mebibyte
@@ -49,13 +50,13 @@ async function sendAll(sink: Sink & NodeJS.EventEmitter): Promise<string> {
 }
 
 /** Reads slower than the source sends: every now and then it stops for a while. */
-async function readAll(source: IncomingMessage): Promise<string> {
+async function readAll(source: IncomingMessage, pause = dawdle): Promise<string> {
   const hash = createHash('sha1')
   let received = 0
   for await (const chunk of source as AsyncIterable<Buffer>) {
     hash.update(chunk)
     if (Math.floor(received / pauseEvery) !== Math.floor((received + chunk.length) / pauseEvery))
-      await dawdle()
+      await pause()
     received += chunk.length
   }
   return hash.digest('hex')
@@ -81,6 +82,11 @@ function memoryOf(pid: number, what: 'VmRSS' | 'VmHWM'): number {
 
 const seen: { sent?: Promise<string>; received?: string } = {}
 const application = createServer((request, response) => {
+  if (request.url === '/echo') return void request.pipe(response)
+  if (request.url === '/echo-sized') {
+    response.writeHead(200, { 'Content-Length': request.headers['content-length'] })
+    return void request.pipe(response)
+  }
   if (request.method === 'GET') {
     response.writeHead(200, { 'Content-Length': total })
     seen.sent = sendAll(response)
@@ -94,13 +100,15 @@ const application = createServer((request, response) => {
 application.listen(0, '127.0.0.1')
 await once(application, 'listening')
 t.teardown(() => application.close())
-const gateway = await startGateway({
-  t,
-  workers: 1,
-  env: { AMARRE_LIMITS_REQUEST_BODY: '2GiB' },
-})
-await gateway.config.site('shop', { health: { path: null } })
-await gateway.deploy('1.0.0', [`http://127.0.0.1:${(application.address() as AddressInfo).port}`])
+
+async function startBefore(env: GatewayOptions['env'] = {}): Promise<Gateway> {
+  const gateway = await startGateway({ t, workers: 1, env: { AMARRE_LIMITS_REQUEST_BODY: '2GiB', ...env } })
+  await gateway.config.site('shop', { health: { path: null } })
+  await gateway.deploy('1.0.0', [`http://127.0.0.1:${(application.address() as AddressInfo).port}`])
+  return gateway
+}
+
+const gateway = await startBefore()
 const [worker = 0] = await gateway.workers()
 const origin = { host: '127.0.0.1', port: gateway.port, agent: false } as const
 
@@ -143,4 +151,58 @@ t.test('a gibibyte down to a client that reads slowly', async (t) => {
   t.equal(received, await seen.sent, 'every byte, in order')
   const grown = growth()
   t.ok(grown <= allowed, `at most 64 MiB more: ${Math.round(grown / mebibyte)} MiB`)
+})
+
+// -- both at once ---------------------------------------------------------------------------------------------------------
+
+const echoed = 96 * mebibyte
+
+/** Sends all of it; `sent` follows what the connection has taken. */
+function sendEcho(upload: ClientRequest): { readonly hash: Promise<string>; sent: number } {
+  const progress = { hash: Promise.resolve(''), sent: 0 }
+  progress.hash = (async () => {
+    const hash = createHash('sha1')
+    for (let number = 0; number * pieceBytes < echoed; number++) {
+      const piece = pieceOf(number)
+      hash.update(piece)
+      if (!upload.write(piece)) await once(upload, 'drain')
+      progress.sent += piece.length
+      await turn()
+    }
+    upload.end()
+    return hash.digest('hex')
+  })()
+  return progress
+}
+
+/** Waits until nothing has moved for a second. */
+async function untilStuck(progress: { readonly sent: number }): Promise<void> {
+  let last = -1
+  let looks = 0
+  await until('the upload stands still', () => {
+    looks = progress.sent === last ? looks + 1 : 0
+    last = progress.sent
+    return looks === 40
+  })
+}
+
+async function echoThrough(t: Test, { port, path, pid }: { port: number; path: string; pid: number }) {
+  const growth = watchMemory(pid)
+  const headers = { 'Content-Length': echoed }
+  const upload = request({ host: '127.0.0.1', port, agent: false, path, method: 'POST', headers })
+  const answered = once(upload, 'response') as Promise<[IncomingMessage]>
+  const progress = sendEcho(upload)
+  const [answer] = await answered
+  await untilStuck(progress)
+  const grown = growth()
+  t.ok(grown <= allowed, `at most 64 MiB more: ${Math.round(grown / mebibyte)} MiB`)
+  t.equal(await readAll(answer, turn), await progress.hash, 'every byte, in order')
+}
+
+t.test('a client that sends and takes nothing yet costs a window, and loses nothing', async (t) => {
+  const node = await startBefore({ AMARRE_LISTEN_HTTP: '{ address: "127.0.0.1:0", engine: node }' })
+  for (const each of [node]) {
+    const [pid = 0] = await each.workers()
+    await echoThrough(t, { port: each.port, path: '/echo', pid })
+  }
 })
