@@ -46,6 +46,10 @@ export interface ClientLimits {
   readonly exchanges: number
   /** Lateness of the worker's event loop from which on requests are refused; Infinity: never. */
   readonly overloadDelayMs: number
+  /** The least that a request's body may bring. */
+  readonly bodyBytesPerS: number
+  /** A client that takes nothing of its answer for so long is cut. */
+  readonly stalledClientMs: number
 }
 
 /** Limits of the data plane, ms and bytes. */

@@ -49,8 +49,6 @@ const reportMs = 200
 /** Sockets and event streams of a worker that leaves are closed within this window, or half the time it has. */
 const spreadMs = 10_000
 const lingerMs = 500
-/** A client silent for so long in the middle of a request's body gives it up. */
-const bodySilenceMs = 30_000
 const mostFiles = openFilesLimit()
 const clock = new SystemClock()
 let limits = firstLimits
@@ -224,7 +222,6 @@ async function openNode(options: ListenerSpec & FrontCalls): Promise<Listener> {
     shared: sharedSockets.get(options.name) ?? null,
     maxHeadBytes: limits.requestHeadBytes,
     headerTimeoutMs: limits.headerTimeoutMs,
-    bodySilenceMs,
     proxied: options.isProxied ? { isTrusted: (address) => state.trusted.has(address) } : null,
     onRefused: (status) => state.activity.unrouted.add('', status),
   })

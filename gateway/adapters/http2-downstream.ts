@@ -18,6 +18,7 @@ const nothing = Buffer.alloc(0)
 export class Http2Downstream implements Downstream, ComingBody {
   readonly head: RequestHead
   heardAt = Infinity
+  received = 0
   readonly #stream: ServerHttp2Stream
   readonly #slowBodies: SlowBodies
   #events: DownstreamEvents | null = null
@@ -41,6 +42,7 @@ export class Http2Downstream implements Downstream, ComingBody {
       this.#closed()
     })
     stream.on('drain', () => {
+      stream.setTimeout(0)
       if (!this.#isOver) this.#events?.onDrained()
     })
     this.#events = begin(this)
@@ -63,6 +65,7 @@ export class Http2Downstream implements Downstream, ComingBody {
     this.#slowBodies.add(this)
     this.#stream.on('data', (chunk: Buffer) => {
       this.heardAt = performance.now()
+      this.received += chunk.length
       if (!this.#isOver) this.#events?.onBody(chunk, false)
     })
     this.#stream.on('end', () => {
@@ -119,14 +122,30 @@ export class Http2Downstream implements Downstream, ComingBody {
     // The bytes are the exchange's until now only, and Node keeps them until the client's window opens.
     for (const chunk of this.#chunks) this.#stream.write(Buffer.from(chunk))
     this.#chunks = []
-    if (!this.#hasEnded) return !this.#stream.writableNeedDrain
+    if (!this.#hasEnded) return this.#isKeepingUp()
     this.#finish()
     return this.#isTaken()
+  }
+
+  #isKeepingUp(): boolean {
+    if (!this.#stream.writableNeedDrain) return true
+    this.#watchReader()
+    return false
+  }
+
+  #watchReader(): void {
+    const { gate } = this.#slowBodies
+    this.#stream.removeAllListeners('timeout')
+    this.#stream.setTimeout(gate.limits.stalledClientMs, () => {
+      gate.refused('slow-reader')
+      this.#stream.close(constants.NGHTTP2_CANCEL)
+    })
   }
 
   /** Whether the session has the whole answer; if not, `onDrained` says when, or when nobody waits any more. */
   #isTaken(): boolean {
     if (this.#stream.writableFinished || this.#stream.destroyed) return true
+    this.#watchReader()
     const tell = (): void => this.#events?.onDrained()
     this.#stream.once('finish', tell)
     this.#stream.once('close', tell)

@@ -24,6 +24,7 @@ const nothing = Buffer.alloc(0)
 export class NodeDownstream implements Downstream, ComingBody {
   readonly head: RequestHead
   heardAt = Infinity
+  received = 0
   protected readonly request: IncomingMessage
   protected readonly response: ServerResponse
   /** The exchange is over, or was never begun. */
@@ -57,6 +58,7 @@ export class NodeDownstream implements Downstream, ComingBody {
       whenGone()
     })
     this.response.on('drain', () => this.drained())
+    this.response.on('timeout', () => this.#readerStalled())
     this.#events = begin(this)
     if (this.isOver || this.#start !== null || !hasBody(this.head)) return
     if (this.#awaitsContinue) this.response.writeContinue()
@@ -83,7 +85,10 @@ export class NodeDownstream implements Downstream, ComingBody {
     this.#slowBodies.add(this)
     const forget = (): void => this.#slowBodies.remove(this)
     this.heardAt = performance.now()
-    this.request.on('data', () => (this.heardAt = performance.now()))
+    this.request.on('data', (chunk: Buffer) => {
+      this.heardAt = performance.now()
+      this.received += chunk.length
+    })
     this.request.on('end', forget)
     this.request.on('close', forget)
   }
@@ -152,14 +157,31 @@ export class NodeDownstream implements Downstream, ComingBody {
     for (const chunk of this.#chunks) this.response.write(Buffer.from(chunk))
     if (this.#chunks.length === 0 && !this.#hasEnded) this.response.flushHeaders()
     this.#chunks = []
-    if (!this.#hasEnded) return !this.response.writableNeedDrain
+    if (!this.#hasEnded) return this.#isKeepingUp()
     this.#finish(this.#start)
     return this.#isTaken()
+  }
+
+  #isKeepingUp(): boolean {
+    if (!this.response.writableNeedDrain) return true
+    this.#watchReader()
+    return false
+  }
+
+  /** Node looks whether anything of what waits has gone out meanwhile. */
+  #watchReader(): void {
+    this.response.setTimeout(this.#slowBodies.gate.limits.stalledClientMs)
+  }
+
+  #readerStalled(): void {
+    this.#slowBodies.gate.refused('slow-reader')
+    this.request.socket.destroy()
   }
 
   /** Whether the system has the whole answer; if not, `onDrained` says when it does, or when nobody waits any more. */
   #isTaken(): boolean {
     if (this.response.writableFinished) return true
+    this.#watchReader()
     const tell = (): void => this.#events?.onDrained()
     this.response.once('finish', tell)
     this.response.once('close', tell)
@@ -209,6 +231,7 @@ export class NodeDownstream implements Downstream, ComingBody {
   // -- told by Node -------------------------------------------------------------------------------------------------------
 
   protected drained(): void {
+    this.response.setTimeout(0)
     if (!this.isOver) this.#events?.onDrained()
   }
 

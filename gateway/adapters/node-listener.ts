@@ -38,8 +38,8 @@ export interface NodeListenOptions extends FrontCalls, Omit<NodeServerOptions, '
   readonly shared: object | null
   readonly host: string
   readonly port: number
-  /** A client silent for so long in the middle of a request's body gives it up. */
-  readonly bodySilenceMs: number
+  /** A client silent for so long in the middle of a request's body gives it up; half a minute unless told otherwise. */
+  readonly bodySilenceMs?: number
 }
 
 export interface NodeListener extends Listener {
@@ -70,7 +70,7 @@ class NodeFront implements NodeListener {
   constructor(options: NodeListenOptions) {
     this.#options = options
     this.abilities = nodeAbilities(options.tls !== null)
-    this.#slowBodies = new SlowBodies(options.bodySilenceMs)
+    this.#slowBodies = new SlowBodies(options.gate, options.bodySilenceMs)
     this.#certificates = options.tls === null ? null : new Certificates(options.tls)
     this.#server = createNodeServer({ ...options, idleMs }, this.#certificates, (socket) =>
       this.#serveHttp2(socket),

@@ -9,7 +9,9 @@ import type {
   ResponseStart,
 } from '../dataplane/downstream.js'
 import { headerOf, type RequestHead } from '../dataplane/request-head.js'
+import { UwsBody, type BodyOwner } from './uws-body.js'
 import { fieldBytes, writeFields, writeHead } from './uws-fields.js'
+import type { SlowClients, WaitingAnswer } from './uws-slow-clients.js'
 
 /**
  * More than 16 KiB within one cork corrupts a chunked answer when its flush meets a slow client, so each cork carries
@@ -20,38 +22,7 @@ const corkBytes = 15_000
 /** The library takes any `Connection` of this length for `close`. */
 export const closeLength = 5
 
-/** A client that takes nothing for 10 s is cut by the library unless the pending write is tried again before. */
-const retryMs = 4_000
-
-/** A client that takes nothing at all for so long is given up: it would hold its release for ever. */
-const stallMs = 60_000
-
-/** The answers that wait for slow clients, each tried again every four seconds by one timer. */
-export class SlowClients {
-  readonly #waiting = new Set<UwsDownstream>()
-  #timer: NodeJS.Timeout | null = null
-
-  add(downstream: UwsDownstream): void {
-    this.#waiting.add(downstream)
-    this.#timer ??= setInterval(() => this.#waiting.forEach((each) => each.retry()), retryMs).unref()
-  }
-
-  has(downstream: UwsDownstream): boolean {
-    return this.#waiting.has(downstream)
-  }
-
-  remove(downstream: UwsDownstream): void {
-    this.#waiting.delete(downstream)
-    if (this.#waiting.size === 0) this.stop()
-  }
-
-  stop(): void {
-    if (this.#timer !== null) clearInterval(this.#timer)
-    this.#timer = null
-  }
-}
-
-export class UwsDownstream implements Downstream {
+export class UwsDownstream implements Downstream, WaitingAnswer, BodyOwner {
   #head: RequestHead | null = null
   readonly #res: HttpResponse
   readonly #slowClients: SlowClients
@@ -64,12 +35,11 @@ export class UwsDownstream implements Downstream {
   #accepted = 0
   #hasEnded = false
   #isOver = false
-  #isSlow = false
+  isSlow = false
   #isWatching = false
-  /** When the client last took something, while it is slow. */
-  #progressAt = 0
+  progressAt = 0
   #isInHandler = true
-  #isPaused = false
+  #body: UwsBody | null = null
   /** The request has, or may have, a body; its connection has to be closed after the answer. */
   #hasBody = false
   #mustClose = false
@@ -88,7 +58,7 @@ export class UwsDownstream implements Downstream {
     this.#head = head
     this.#readTraits(head)
     // Attached in the handler or never: later the body would be lost and the request hang.
-    if (this.#hasBody) this.#res.onData((chunk, isLast) => this.#bodyCame(chunk, isLast))
+    if (this.#hasBody) this.#expectBody()
     this.#events = begin(this)
     this.#isInHandler = false
   }
@@ -113,10 +83,15 @@ export class UwsDownstream implements Downstream {
     }
   }
 
-  #bodyCame(chunk: ArrayBuffer, isLast: boolean): void {
-    // Goes on after the answer has ended. The bytes are the library's and gone when this returns.
-    if (this.#isOver) return
-    this.#events?.onBody(Buffer.from(chunk), isLast)
+  #expectBody(): void {
+    const body = new UwsBody(this.#res, this, this.#slowClients.bodies)
+    this.#body = body
+    this.#res.onData((chunk, isLast) => {
+      // Goes on after the answer has ended. The bytes are the library's and gone when this returns.
+      if (this.#isOver) return
+      body.came(chunk.byteLength, isLast)
+      this.#events?.onBody(Buffer.from(chunk), isLast)
+    })
   }
 
   aborted(): void {
@@ -158,9 +133,9 @@ export class UwsDownstream implements Downstream {
       setImmediate(() => this.#flushLater())
       return true
     }
-    if (this.#isSlow) this.#keepChunks()
+    if (this.isSlow) this.#keepChunks()
     else this.#send()
-    return !this.#isSlow
+    return !this.isSlow
   }
 
   #flushLater(): void {
@@ -201,12 +176,12 @@ export class UwsDownstream implements Downstream {
       if (!this.#isHeadSent) this.#writeHead(response)
       // With nothing of the body yet the head goes out at once; an empty body completes the response.
       if (this.#chunks.length === 0) this.#tryEnd(emptyChunk, response.contentLength)
-      while (this.#chunks.length > 0 && !this.#isSlow && !this.#isOver) {
+      while (this.#chunks.length > 0 && !this.isSlow && !this.#isOver) {
         this.#tryEnd(this.#chunks[0] ?? emptyChunk, response.contentLength)
-        if (!this.#isSlow) this.#chunks.shift()
+        if (!this.isSlow) this.#chunks.shift()
       }
     })
-    if (this.#isSlow) this.#keepChunks()
+    if (this.isSlow) this.#keepChunks()
   }
 
   /** A whole small answer after which the connection is to be closed: only `end` closes it. */
@@ -236,7 +211,7 @@ export class UwsDownstream implements Downstream {
       this.#accepted += clamped.length
     } else {
       const accepted = this.#res.getWriteOffset()
-      if (accepted > this.#accepted) this.#progressAt = performance.now()
+      if (accepted > this.#accepted) this.progressAt = performance.now()
       this.#chunks[0] = clamped.subarray(accepted - this.#accepted)
       this.#accepted = accepted
       this.#becomeSlow()
@@ -244,7 +219,7 @@ export class UwsDownstream implements Downstream {
   }
 
   #sendChunked(response: ResponseStart): void {
-    while (!this.#isOver && !this.#isSlow) {
+    while (!this.#isOver && !this.isSlow) {
       const isFirst = !this.#isHeadSent
       const piece = this.#nextPiece(isFirst ? corkBytes - headBytes(response) : corkBytes)
       const isLast = piece.length === 0 && this.#hasEnded
@@ -290,8 +265,8 @@ export class UwsDownstream implements Downstream {
   // -- slow clients -----------------------------------------------------------------------------------------------------
 
   #becomeSlow(): void {
-    if (!this.#isSlow && !this.#slowClients.has(this)) this.#progressAt = performance.now()
-    this.#isSlow = true
+    if (!this.isSlow && !this.#slowClients.has(this)) this.progressAt = performance.now()
+    this.isSlow = true
     this.#slowClients.add(this)
     // Paused reading would stop the writable event as well.
     this.resumeBody()
@@ -302,14 +277,12 @@ export class UwsDownstream implements Downstream {
 
   /** The client can take more. */
   pump(): boolean {
-    this.#progressAt = performance.now()
+    this.progressAt = performance.now()
     return this.#resend()
   }
 
-  /** The client has not taken anything for long: tries again, or gives it up. */
   retry(): void {
     if (this.#isOver) return
-    if (performance.now() - this.#progressAt > stallMs) return this.giveUp()
     // With nothing but the library's own buffer to send, its emptiness is for the library to tell.
     if (this.#chunks.length === 0) this.#res.cork(noop)
     else this.#resend()
@@ -319,9 +292,9 @@ export class UwsDownstream implements Downstream {
     if (this.#isOver) return true
     // The library does not drain its own buffer while a handler is set, unless something is corked.
     this.#res.cork(noop)
-    this.#isSlow = false
+    this.isSlow = false
     this.#send()
-    if (this.#isSlow) return false
+    if (this.isSlow) return false
     this.#slowClients.remove(this)
     // Also when this was the last of it: the exchange waits for that.
     this.#events?.onDrained()
@@ -344,22 +317,22 @@ export class UwsDownstream implements Downstream {
   #over(): void {
     this.#isOver = true
     this.#chunks = []
-    if (this.#isSlow || this.#isWatching) this.#slowClients.remove(this)
+    this.#body?.over()
+    if (this.isSlow || this.#isWatching) this.#slowClients.remove(this)
   }
 
   // -- the request's body -----------------------------------------------------------------------------------------------
 
   pauseBody(): void {
-    // While a client is slow reading stays on: pausing would stop the writable event that it waits for.
-    if (this.#isOver || this.#isPaused || this.#isSlow) return
-    this.#isPaused = true
-    this.#res.pause()
+    if (!this.#isOver) this.#body?.pause()
   }
 
   resumeBody(): void {
-    if (this.#isOver || !this.#isPaused) return
-    this.#isPaused = false
-    this.#res.resume()
+    if (!this.#isOver) this.#body?.resume()
+  }
+
+  bodyStalled(): void {
+    if (!this.#isOver) this.#events?.onBodyFailed('request_timeout')
   }
 }
 

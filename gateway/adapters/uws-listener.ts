@@ -7,9 +7,11 @@ import type { RequestHead } from '../dataplane/request-head.js'
 import type { TlsMaterial } from '../plane-protocol.js'
 import { secureApp } from './uws-secure.js'
 import { UwsConnections } from './uws-connections.js'
-import { closeLength, SlowClients, UwsDownstream } from './uws-downstream.js'
+import { closeLength, UwsDownstream } from './uws-downstream.js'
 import { openElsewhere } from './uws-elsewhere.js'
 import { addressOf } from './uws-peers.js'
+import { SlowBodies } from './slow-bodies.js'
+import { SlowClients } from './uws-slow-clients.js'
 import { socketBehavior, UwsUpgrade } from './uws-websocket.js'
 
 export const uwsAbilities: FrontAbilities = {
@@ -24,6 +26,8 @@ export const uwsAbilities: FrontAbilities = {
 }
 
 export interface UwsListenOptions extends FrontCalls {
+  /** A client silent for so long in the middle of a request's body gives it up; half a minute unless told otherwise. */
+  readonly bodySilenceMs?: number
   readonly host: string
   readonly port: number
   /** Null: plain HTTP. */
@@ -37,7 +41,8 @@ export interface UwsListenOptions extends FrontCalls {
 export async function listenWithUws(options: UwsListenOptions): Promise<Listener> {
   // Without this every answer would say `uWebSockets: 20`.
   ;(uWS as unknown as { _cfg(option: string): void })._cfg('silent')
-  const slowClients = new SlowClients()
+  const slowBodies = new SlowBodies(options.gate, options.bodySilenceMs)
+  const slowClients = new SlowClients(slowBodies)
   const elsewhere = await openElsewhere()
   const isSecure = options.tls !== null
   const take = (downstream: UwsDownstream, res: uWS.HttpResponse, begin: () => void): void => {
@@ -87,6 +92,7 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
     },
     close() {
       slowClients.stop()
+      slowBodies.stop()
       elsewhere.close()
       connections.stop()
       app.close()

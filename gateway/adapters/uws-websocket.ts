@@ -6,7 +6,8 @@ import type { FieldBlock } from '../dataplane/downstream.js'
 import type { DownstreamUpgrade } from '../dataplane/downstream-socket.js'
 import type { SocketEnd, SocketEvents } from '../dataplane/socket-end.js'
 import type { UwsConnections } from './uws-connections.js'
-import { type SlowClients, UwsDownstream } from './uws-downstream.js'
+import { UwsDownstream } from './uws-downstream.js'
+import type { SlowClients } from './uws-slow-clients.js'
 import type { Elsewhere } from './uws-elsewhere.js'
 
 /** What the library keeps for each socket. It copies the members at the upgrade, so what changes lies one deeper. */

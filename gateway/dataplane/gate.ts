@@ -15,6 +15,9 @@ const remedies = {
   method: 'a client uses a method that no parser knows',
   'head-too-large': 'request heads are larger than limits.requestHead',
   'head-timeout': 'request heads take longer than limits.headerTimeout',
+  'slow-body':
+    'clients send less of a request body than limits.minimalThroughput, or nothing: they were given up',
+  'slow-reader': 'clients take nothing of their answers for limits.stalledClient: they were cut',
   pipelining: 'a client sends thousands of requests without waiting for an answer',
   'proxy-header':
     'connections do not begin with the header of the PROXY protocol that listen.http.proxyProtocol asks for: have the balancer send it (version 2), or leave the key out',
@@ -46,6 +49,8 @@ export const noLimits: ClientLimits = {
   connectionsPerAddress: Infinity,
   exchanges: Infinity,
   overloadDelayMs: Infinity,
+  bodyBytesPerS: 0,
+  stalledClientMs: 60_000,
 }
 
 const tellAgainMs = 600_000

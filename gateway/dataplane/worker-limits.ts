@@ -15,6 +15,8 @@ export const firstLimits: WorkerLimits = {
   connectionsPerAddress: Infinity,
   exchanges: Infinity,
   overloadDelayMs: Infinity,
+  bodyBytesPerS: 0,
+  stalledClientMs: 60_000,
 }
 
 /** Each client may need a connection upstream as well. */

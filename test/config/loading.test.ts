@@ -134,7 +134,7 @@ t.test('a bad variable is told and left out, an unknown one only warned of', asy
   t.strictSame(bad(links).said, [], 'but for those that Kubernetes sets')
   const two = bad({ AMARRE_WORKERS: 'many', AMARRE_WATCH: 'poll', AMARRE_LIMITS: '{ sessions: 1, foo: 2 }' })
   t.strictSame(two.said.toSorted(), [
-    'environment: AMARRE_LIMITS: limits.foo: unknown key "foo", allowed: "requestHead", "requestBody", "headerTimeout", "upstreamTimeout", "connectTimeout", "exchangeTimeout", "connections", "connectionsPerAddress", "exchanges", "overloadDelay", "sessions", "exitDelay", "drainOnExit"',
+    'environment: AMARRE_LIMITS: limits.foo: unknown key "foo", allowed: "requestHead", "requestBody", "headerTimeout", "upstreamTimeout", "connectTimeout", "exchangeTimeout", "connections", "connectionsPerAddress", "exchanges", "overloadDelay", "minimalThroughput", "stalledClient", "sessions", "exitDelay", "drainOnExit"',
     'environment: AMARRE_WORKERS: found "many", allowed: "auto" or a whole number from 1 to 256',
   ])
   t.match(two.loaded.gateway, { workers: 'auto', watch: 'poll', limits: { sessions: 10_000_000 } })

@@ -56,6 +56,8 @@ const gatewayDefaults = {
     connectionsPerAddress: Infinity,
     exchanges: Infinity,
     overloadDelayMs: 500,
+    bodyBytesPerS: 512,
+    stalledClientMs: 60_000,
     sessions: 10_000_000,
     exitDelayMs: 0,
     drainOnExitMs: 30_000,
@@ -136,7 +138,7 @@ trustedProxies: []
 via: null
 log: { level: info, access: off }
 webhooks: []
-limits: { requestHead: 16KiB, requestBody: 1GiB, headerTimeout: 10s, upstreamTimeout: 60s, connectTimeout: 2s, exchangeTimeout: never, connections: auto, connectionsPerAddress: unlimited, exchanges: unlimited, overloadDelay: 500ms, sessions: 10000000, exitDelay: 0s, drainOnExit: 30s }`
+limits: { requestHead: 16KiB, requestBody: 1GiB, headerTimeout: 10s, upstreamTimeout: 60s, connectTimeout: 2s, exchangeTimeout: never, connections: auto, connectionsPerAddress: unlimited, exchanges: unlimited, overloadDelay: 500ms, minimalThroughput: 512B, stalledClient: 60s, sessions: 10000000, exitDelay: 0s, drainOnExit: 30s }`
   t.strictSame(gateway(written).value, gatewayDefaults)
   t.strictSame(told(gateway(written)), [])
   const writtenSite = `

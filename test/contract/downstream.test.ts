@@ -24,6 +24,20 @@ function receivedFields(): FieldBlock {
   }
 }
 
+/** Answers without end, as fast as the client takes it. */
+function pour(scripted: Scripted): void {
+  const { downstream } = scripted
+  const piece = Buffer.alloc(64 * 1024, 'x')
+  const go = (): void => {
+    do downstream.write(piece)
+    while (scripted.aborts === 0 && downstream.flush())
+    if (scripted.aborts === 0) void scripted.drained().then(go)
+  }
+  downstream.start(plainStart)
+  // Within the handler a front may put the answer off.
+  setImmediate(go)
+}
+
 for (const name of fronts) {
   const isHttp2 = name === 'node by HTTP/2'
 
@@ -271,6 +285,41 @@ for (const name of fronts) {
       t.equal(front.begun[0]!.aborts, 0)
     })
   }
+
+  t.test(
+    `${name}: a client that takes nothing of its answer is given up, one that takes it is not`,
+    async (t) => {
+      const clientLimits = { stalledClientMs: 500 }
+      const front = await startFront(t, name, (scripted) => pour(scripted), { clientLimits })
+      const taking = await get(t, front)
+      const stalled = await get(t, front)
+      stalled.stream.pause()
+      taking.stream.resume()
+      await until('the one that takes nothing is given up', () => front.begun[1]?.aborts === 1)
+      t.equal(front.begun[0]?.aborts, 0)
+      t.same(front.gate.refusals(), [['slow-reader', 1]])
+    },
+  )
+
+  t.test(`${name}: a body that trickles is given up, one that flows is not`, async (t) => {
+    const limits = { bodySilenceMs: 400, clientLimits: { bodyBytesPerS: 1_000 } }
+    const front = await startFront(t, name, () => {}, limits)
+    const send = (path: string, bytes: number): void => {
+      const { body } = ask(t, front, { method: 'POST', path, fields: ['Content-Length', '1000000'] })
+      const timer = setInterval(() => body.write(Buffer.alloc(bytes)), 20)
+      body.on('error', () => clearInterval(timer))
+      t.teardown(() => clearInterval(timer))
+    }
+    const of = (path: string): Scripted | undefined =>
+      front.begun.find(({ downstream }) => downstream.head.path === path)
+    send('/trickle', 1)
+    send('/flow', 500)
+    await until('the one is given up', () => of('/trickle')?.failure === 'request_timeout')
+    const before = of('/flow')?.received ?? 0
+    await until('the other flows on', () => (of('/flow')?.received ?? 0) > before + 10_000)
+    t.equal(of('/flow')?.failure, null)
+    t.same(front.gate.refusals(), [['slow-body', 1]])
+  })
 
   t.test(`${name}: the head of an event stream does not wait for an event`, async (t) => {
     const front = await startFront(t, name, ({ downstream }) => {

@@ -17,7 +17,7 @@ import type {
 } from '../../gateway/dataplane/downstream.js'
 import { Gate, noLimits } from '../../gateway/dataplane/gate.js'
 import type { Owner } from '../fixtures/owner.js'
-import type { TlsMaterial } from '../../gateway/plane-protocol.js'
+import type { ClientLimits, TlsMaterial } from '../../gateway/plane-protocol.js'
 import { makeCertificate, type MadeCertificate } from './certificates.js'
 
 /** A front and the protocol by which it is reached. */
@@ -109,6 +109,8 @@ export interface FrontLimits {
   readonly maxHeadBytes?: number
   readonly headerTimeoutMs?: number
   readonly bodySilenceMs?: number
+  /** Of clients. */
+  readonly clientLimits?: Partial<ClientLimits>
   /** Of whom a balancer's header is believed; undefined: no connection begins with one. */
   readonly proxied?: { readonly isTrusted: (address: string) => boolean }
   readonly clients?: TlsMaterial['clients']
@@ -134,8 +136,8 @@ export async function startFront(
     script(scripted)
     return scripted
   }
-  const place = { host: '127.0.0.1', port: 0 }
-  const gate = new Gate(noLimits)
+  const place = { host: '127.0.0.1', port: 0, bodySilenceMs: limits.bodySilenceMs ?? 30_000 }
+  const gate = new Gate({ ...noLimits, ...limits.clientLimits })
   const calls = { gate, begin, beginUpgrade: begin, onFault: (fault: string) => faults.push(fault) }
   const { clients = null, certificates = [certificate], ...others } = limits
   const files = certificates.map(({ certFile, keyFile }) => ({ cert: certFile, key: keyFile }))
@@ -151,7 +153,6 @@ export async function startFront(
           proxied: null,
           maxHeadBytes: 16_384,
           headerTimeoutMs: 10_000,
-          bodySilenceMs: 30_000,
           ...others,
           onRefused: (status) => refused.push(status),
         })

@@ -101,6 +101,14 @@ const limits = z.strictObject({
     .describe(
       'How late a worker may be, over about a second, before it refuses visitors without a session (503 with Retry-After); at twice that it refuses everybody.',
     ),
+  minimalThroughput: size(0, GiB)
+    .prefault('512B')
+    .describe(
+      'The least that a request body may bring in a second, over half a minute of which the gateway reads all the time; less: 408.',
+    ),
+  stalledClient: duration({ min: 100, ...timer })
+    .prefault('60s')
+    .describe('How long a client may take nothing of its answer; then its connection is cut.'),
   sessions: wholeNumber(1, 1_000_000_000)
     .prefault(10_000_000)
     .describe('Most confirmed sessions that are kept one by one; beyond, a release keeps bounds only.'),
@@ -197,6 +205,8 @@ export function toGatewaySettings(words: GatewayWords): GatewaySettings {
         bounds.connectionsPerAddress === 'unlimited' ? Infinity : bounds.connectionsPerAddress,
       exchanges: bounds.exchanges === 'unlimited' ? Infinity : bounds.exchanges,
       overloadDelayMs: bounds.overloadDelay,
+      bodyBytesPerS: bounds.minimalThroughput,
+      stalledClientMs: bounds.stalledClient,
       sessions: bounds.sessions,
       exitDelayMs: bounds.exitDelay,
       drainOnExitMs: bounds.drainOnExit,

@@ -62,6 +62,8 @@ export interface Limits {
   readonly exchanges: number
   /** Infinity: never. */
   readonly overloadDelayMs: number
+  readonly bodyBytesPerS: number
+  readonly stalledClientMs: number
   /** Most confirmed sessions in the ledger. */
   readonly sessions: number
   readonly exitDelayMs: number

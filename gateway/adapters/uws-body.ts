@@ -1,0 +1,67 @@
+// The body of a request of the uWebSockets.js front: paused and read on, and kept from the library's own judgement of
+// slow clients. Knows nothing of the answer, but that a slow one goes first.
+import type { HttpResponse } from 'uWebSockets.js'
+import type { ComingBody, SlowBodies } from './slow-bodies.js'
+
+/** Whose body it is. */
+export interface BodyOwner {
+  /** The answer waits for its client: pausing would stop the writable event as well. */
+  readonly isSlow: boolean
+  bodyStalled(): void
+}
+
+export class UwsBody implements ComingBody {
+  heardAt = performance.now()
+  received = 0
+  readonly #res: HttpResponse
+  readonly #owner: BodyOwner
+  readonly #slowBodies: SlowBodies
+  #isPaused = false
+  #isComplete = false
+
+  constructor(res: HttpResponse, owner: BodyOwner, slowBodies: SlowBodies) {
+    this.#res = res
+    this.#owner = owner
+    this.#slowBodies = slowBodies
+    slowBodies.add(this)
+  }
+
+  /** A piece has come; what was read before a pause still comes after it. */
+  came(bytes: number, isLast: boolean): void {
+    this.received += bytes
+    if (!this.#isPaused) this.heardAt = performance.now()
+    if (isLast) this.over()
+  }
+
+  pause(): void {
+    if (this.#isPaused || this.#isComplete || this.#owner.isSlow) return
+    this.#isPaused = true
+    this.heardAt = Infinity
+    this.#res.pause()
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return
+    this.#isPaused = false
+    this.heardAt = performance.now()
+    this.#res.resume()
+  }
+
+  /** The library closes what brings less than 160 KB in ten seconds; reading on anew begins these again (measured). */
+  rearm(): void {
+    if (this.#isPaused || this.#isComplete || this.#owner.isSlow) return
+    this.#res.pause()
+    this.#res.resume()
+  }
+
+  stalled(): void {
+    this.#owner.bodyStalled()
+  }
+
+  /** It is complete, or nobody waits for it any more. */
+  over(): void {
+    if (this.#isComplete) return
+    this.#isComplete = true
+    this.#slowBodies.remove(this)
+  }
+}
