@@ -201,7 +201,9 @@ t.test(
     for (const count of [0, 5_000, 12_001]) {
       const activity = new Activity()
       for (let row = 0; row < count; row++) activity.touched(sessionId(1, row), one, now, now + row)
-      const state = { activity, table: null, clock: { monotonic: () => 7 }, pools: { ejected: () => [] } }
+      const gate = { connections: 0, refusals: () => [] }
+      const pools = { ejected: () => [] }
+      const state = { activity, table: null, clock: { monotonic: () => 7 }, pools, gate }
       const { parts, report } = composeReport(state as unknown as WorkerState)
       const batches = [...parts.map(({ touched }) => touched), report.touched]
       t.equal(parts.length, Math.max(0, Math.ceil(count / 5_000) - 1))
