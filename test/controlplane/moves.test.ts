@@ -64,6 +64,16 @@ t.test(
   },
 )
 
+t.test('after a restart nobody moves before every worker serves where to', async (t) => {
+  const { machine, run } = await superseded(t, {}, { takeOver: 'onDocument' })
+  t.equal(movesOf(run, '1.0.0'), 'takeover 2.0.0 document')
+  await run.beat()
+  await run.stop()
+  const again = await machine.boot({ workers: 2 })
+  t.equal(again.served('1.0.0', again.published[0]?.table)?.move, undefined)
+  t.equal(movesOf(again, '1.0.0'), 'takeover 2.0.0 document')
+})
+
 // -- recall -----------------------------------------------------------------------------------------------------------
 
 const order = { by: 'test', force: false }
@@ -320,12 +330,16 @@ t.test(
     t.equal(run.served('1.0.0'), null, 'its time has come: no worker is to serve it')
     t.same(run.table.sites[0]?.gone?.ended, ['1.0.0'], 'and its tokens are over')
     await run.pass(1000)
+    run.first.saw(index, { exchangesOpen: 0 })
+    slow.saw(index, { exchangesOpen: 0 })
+    await run.pass(1000)
     t.equal(run.release('1.0.0').state.name, 'draining', 'one worker serves it still')
     slow.take(run.latest)
     slow.isPrompt = true
+    slow.saw(index, { socketsOpen: 1 })
     await run.pass(1000)
     t.equal(run.release('1.0.0').state.name, 'draining', 'a socket is still open on it')
-    run.first.saw(index, { exchangesOpen: 0 })
+    slow.saw(index, { socketsOpen: 0 })
     await run.pass(1000)
     t.equal(run.release('1.0.0').state.name, 'retired')
     await run.pass(1000)
