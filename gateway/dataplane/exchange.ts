@@ -22,7 +22,8 @@ import { routeRequest, type Route } from './routing.js'
 import { openTunnel } from './tunnel.js'
 import type { ResponseHead, UpstreamCall } from './upstream/upstream.js'
 import type { ConnectSocket, SocketHandler } from './upstream/upstream-socket.js'
-import { newRequestId, type WorkerState } from './worker-state.js'
+import { requestIdOf } from './request-id.js'
+import type { WorkerState } from './worker-state.js'
 
 /** Takes one request of a front through its phases. Never throws: what fails is answered and counted. */
 export function beginExchange(
@@ -60,7 +61,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
   readonly #upgrade: Upgrade | null
   readonly #head: RequestHead
   readonly #startedAt: number
-  readonly #requestId = newRequestId()
+  readonly #requestId: string
   #framing: RequestFraming = 'none'
   #site: SiteRoute | null = null
   #route: Route | null = null
@@ -84,6 +85,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
     this.#downstream = downstream
     this.#upgrade = upgrade
     this.#head = downstream.head
+    this.#requestId = requestIdOf(this.#head, state.trusted)
     this.#startedAt = state.clock.monotonic()
     state.open.add(this)
   }
