@@ -42,11 +42,21 @@ export function encodeUpstreamHead(input: UpstreamHeadInput): string {
 /** Fields of one connection, ours, and those written anew below. A client's own `Amarre-*` never passes. */
 function isDropped(name: string): boolean {
   if (isHopByHopRequest(name)) return true
+  return name === 'cookie' || name === 'x-request-id' || isOurs(name, 'amarre') || isOurs(name, 'x-forwarded')
+}
+
+const hyphen = 0x2d
+const underscore = 0x5f
+
+/**
+ * Applications that read fields as CGI does (RFC 3875 section 4.1.18) cannot tell `_` from `-`: neither passes.
+ */
+function isOurs(name: string, prefix: string): boolean {
+  const next = name.charCodeAt(prefix.length)
+  if (next !== hyphen && next !== underscore) return false
   return (
-    name === 'cookie' ||
-    name === 'x-request-id' ||
-    name.startsWith('amarre-') ||
-    name.startsWith('x-forwarded-')
+    name.startsWith(prefix) ||
+    (name.charCodeAt(1) === underscore && name.replace('_', '-').startsWith(prefix))
   )
 }
 
@@ -55,7 +65,8 @@ function nominatedFields(head: RequestHead): ReadonlySet<string> | null {
   const at = head.names.indexOf('connection')
   if (at < 0) return null
   const value = (head.values[at] ?? '').toLowerCase()
-  if (value === 'keep-alive' || value === 'close') return null
+  const isPlain = value === 'keep-alive' || value === 'close'
+  if (isPlain && head.names.indexOf('connection', at + 1) < 0) return null
   const named = new Set<string>()
   head.names.forEach((name, i) => {
     if (name !== 'connection') return

@@ -51,6 +51,14 @@ const hopByHopRequest = [
   // RFC 9440 section 4: a verified certificate is the front's to tell, and nobody else's.
   'client-cert',
   'client-cert-chain',
+  // Applications that read fields as CGI does (RFC 3875 section 4.1.18) cannot tell `_` from `-`.
+  'client_cert',
+  'client_cert_chain',
+  'client_cert-chain',
+  'client-cert_chain',
+  'x_request_id',
+  'x_request-id',
+  'x-request_id',
 ]
 
 /** By length: no two are compared that cannot be equal, and nothing is hashed for names that are new each request. */

@@ -13,6 +13,7 @@ import {
   type RequestFraming,
   type RequestHead,
 } from '../../gateway/dataplane/request-head.js'
+import { requestIdOf } from '../../gateway/dataplane/request-id.js'
 import { PassReader } from '../../gateway/dataplane/preview-pass.js'
 import { RequestIdentity } from '../../gateway/dataplane/request-identity.js'
 import { restartAskedBy, withRestart } from '../../gateway/domain/restart-link.js'
@@ -411,6 +412,15 @@ t.test('what belongs to one connection stays on it, what Connection names includ
       ['cookie', 'a=1'],
     ]).includes('cookie: a=1'),
   )
+  for (const plain of ['close', 'Keep-Alive'])
+    t.notOk(
+      encoded([
+        ['connection', plain],
+        ['connection', 'x-hop'],
+        ['x-hop', '1'],
+      ]).includes('x-hop: 1'),
+      `what a field behind "${plain}" names`,
+    )
   for (const value of ['close', 'Keep-Alive'])
     t.ok(
       encoded([
@@ -432,6 +442,14 @@ t.test('what a client says in our name never passes', async (t) => {
     ['x-forwarded-port', '1'],
     ['x-forwarded-prefix', '/x'],
     ['x-request-id', 'mine'],
+    // What reads fields as CGI does (RFC 3875 section 4.1.18) takes one for the other.
+    ['amarre_session', 'x'],
+    ['x_forwarded_for', '6.6.6.6'],
+    ['x-forwarded_proto', 'https'],
+    ['x_forwarded-host', 'evil'],
+    ['client_cert', ':MA==:'],
+    ['client-cert_chain', ':MA==:'],
+    ['x_request_id', 'mine'],
   ]
   t.same(encoded(invented), ['GET / HTTP/1.1', 'host: shop.example.com', ...forwarded])
   const trusted = encoded(invented, { trusted: ['192.0.2.1'] })
@@ -440,6 +458,18 @@ t.test('what a client says in our name never passes', async (t) => {
     ['amarre-release: 2.4.0'],
     'nor from a trusted proxy',
   )
+})
+
+t.test('a request keeps the id that a trusted proxy gave it, and gets one otherwise', async (t) => {
+  const proxies = new TrustedProxies(['192.0.2.1'])
+  const idOf = (given: string, trusted: TrustedProxies): string =>
+    requestIdOf(headOf([...host, ['x-request-id', given]]), trusted)
+  t.equal(idOf('Root=1-67891233-abc', proxies), 'Root=1-67891233-abc')
+  const made = requestIdOf(headOf(host), proxies)
+  t.match(made, /^[\w-]+$/)
+  t.not(requestIdOf(headOf(host), proxies), made)
+  for (const odd of ['', 'a b', '\xe9', 'x'.repeat(129)]) t.match(idOf(odd, proxies), /^[\w-]{4,20}$/, odd)
+  t.not(idOf('mine', new TrustedProxies([])), 'mine', 'a stranger')
 })
 
 t.test('a trusted proxy is believed, and its chain goes on with its own address', async (t) => {
