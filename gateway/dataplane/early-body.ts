@@ -29,9 +29,11 @@ export class EarlyBody {
     }
   }
 
-  /** Gives another attempt what came before it. */
-  replay(call: UpstreamCall): void {
-    for (const piece of this.#pieces ?? []) call.write(piece)
+  /** Gives another attempt what came before it; false: more has to wait until the attempt says so. */
+  replay(call: UpstreamCall): boolean {
+    let mayFlow = true
+    for (const piece of this.#pieces ?? []) mayFlow = call.write(piece)
     if (this.#isComplete) call.end()
+    return mayFlow
   }
 }

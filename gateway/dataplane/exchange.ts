@@ -260,7 +260,8 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
       route.target = anotherTarget(route.release, route.target, this.#state.balancing) ?? route.target
     }
     this.#send(route, true)
-    if (this.#call !== null) this.#early.replay(this.#call)
+    // The attempt before may have asked the client to wait.
+    if (this.#call !== null && this.#early.replay(this.#call)) this.#downstream.resumeBody()
   }
 
   /** What the client did wrong is no error of the application's. */

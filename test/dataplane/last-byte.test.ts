@@ -5,11 +5,13 @@ import { beginExchange } from '../../gateway/dataplane/exchange.js'
 import type { Downstream, ResponseStart } from '../../gateway/dataplane/downstream.js'
 import type { RequestHead } from '../../gateway/dataplane/request-head.js'
 import { fieldMasks } from '../../gateway/dataplane/response-fields.js'
+import { TargetPools } from '../../gateway/dataplane/target-pools.js'
+import { startRawServer } from '../faults/raw-server.js'
 import { startApplication } from '../fixtures/application.js'
 import { plainStart, startFront } from '../contract/fronts.js'
 import { RawClient } from '../fixtures/raw-client.js'
 import { until } from '../fixtures/until.js'
-import { openFront } from '../websocket/front.js'
+import { openFront, policy } from '../websocket/front.js'
 
 const head: RequestHead = {
   method: 'GET',
@@ -25,7 +27,7 @@ const head: RequestHead = {
 
 /** A client who takes nothing of what follows the end of his answer, until the test lets him. */
 class SlowAtTheEnd implements Downstream {
-  readonly head = head
+  readonly head: RequestHead = head
   status = 0
   bytes = 0
   hasEnded = false
@@ -110,3 +112,48 @@ for (const name of ['uws', 'node'] as const) {
     )
   }
 }
+
+/** A client with a body, who sends on only while he may. */
+class Uploader extends SlowAtTheEnd {
+  override readonly head: RequestHead = {
+    ...head,
+    method: 'POST',
+    target: '/echo',
+    path: '/echo',
+    names: ['host', 'content-length'],
+    values: ['shop.example.com', '4'],
+  }
+  isPaused = false
+  override pauseBody(): void {
+    this.isPaused = true
+  }
+  override resumeBody(): void {
+    this.isPaused = false
+  }
+}
+
+t.test('an upload that waited in vain for one target goes on at another', async (t) => {
+  const dripping = await startRawServer((socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+    const timer = setInterval(() => socket.write('1\r\na\r\n'), 50)
+    socket.on('close', () => clearInterval(timer))
+  })
+  t.teardown(() => dripping.close())
+  const application = await startApplication({ release: '1.0', t })
+  const session = { ...policy, affinity: 'release' as const }
+  const targets = [dripping.url, application.url]
+  const front = await openFront(t, [{ version: '1.0', share: 1, targets }], 500, { session })
+  const pools = new TargetPools({ ...front.state.pools.limits, maxConnections: 1 })
+  t.teardown(() => pools.close())
+  const balancing = { loadOf: () => 0, random: () => 0 }
+  const state = { ...front.state, pools, balancing }
+  beginExchange(state, fieldMasks(true), new SlowAtTheEnd())
+  const client = new Uploader()
+  const exchange = beginExchange(state, fieldMasks(true), client)
+  exchange.onBody(Buffer.from('ab'), false)
+  t.ok(client.isPaused, 'it stands in line')
+  await until('it may go on', () => !client.isPaused)
+  exchange.onBody(Buffer.from('cd'), true)
+  await until('the answer is complete', () => client.hasEnded)
+  t.match(client, { status: 200, bytes: 4 })
+})
