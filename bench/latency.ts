@@ -50,8 +50,8 @@ async function run(setting: Setting): Promise<Finding> {
 
 /** Requests a second with the usual load, once warm: what one worker on one core can do. */
 export async function capacityOf(entrant: Entrant): Promise<number> {
-  await measure(entrant, usualCase, { round: -1, seconds: 1, rate: 0 })
-  const { workerUs } = await measure(entrant, usualCase, { round: 0, seconds: 2, rate: 0 })
+  await measure(entrant, usualCase, { round: -1, seconds: 1 })
+  const { workerUs } = await measure(entrant, usualCase, { round: 0, seconds: 2 })
   return 1e6 / workerUs
 }
 

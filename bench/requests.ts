@@ -34,9 +34,9 @@ async function run(setting: Setting, { cases: wanted, before }: RequestsOptions)
     for (const contender of known) entrants.push(await enter(contender, upstream, directory))
     const loads = cases.filter(({ name }) => wanted === null || wanted.includes(name))
     // Compilers and caches settle, connections open: not counted.
-    for (const entrant of entrants) await measure(entrant, usualCase, { round: -1, seconds: 2, rate: 0 })
+    for (const entrant of entrants) await measure(entrant, usualCase, { round: -1, seconds: 2 })
     const samples: Sample[] = []
-    for (const load of loads) samples.push(...(await measureInTurn(entrants, load, { ...setting, rate: 0 })))
+    for (const load of loads) samples.push(...(await measureInTurn(entrants, load, setting)))
     const rows = rowsOf(samples)
     console.log(`\n${tableText(rows)}\n`)
     const versions = Object.fromEntries(known.map((contender) => [contender.name, contender.version()]))

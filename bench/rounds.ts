@@ -36,8 +36,6 @@ export interface Sample {
 export interface RoundOptions {
   readonly round: number
   readonly seconds: number
-  /** Requests a second; 0 for as many as possible. */
-  readonly rate: number
 }
 
 function totalUs({ userUs, systemUs }: CpuTime): number {
@@ -47,13 +45,13 @@ function totalUs({ userUs, systemUs }: CpuTime): number {
 /** One round of one contender: CPU time of its processes before and after the load. */
 export async function measure(entrant: Entrant, load: Case, options: RoundOptions): Promise<Sample> {
   const { running, cookies, directory, hosts = [] } = entrant
-  const { round, rate } = options
+  const { round } = options
   const seconds = options.seconds * load.stretch
   const { workerPids } = running
   const mainPids = running.mainPid === null ? [] : [running.mainPid]
   const worker = cpuTime(workerPids)
   const main = cpuTime(mainPids)
-  const result = await runLoad({ ...load, port: running.port, seconds, rate, cookies, hosts, directory })
+  const result = await runLoad({ ...load, port: running.port, seconds, cookies, hosts, directory })
   const workerAfter = cpuTime(workerPids)
   const mainAfter = cpuTime(mainPids)
   return {

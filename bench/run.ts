@@ -5,11 +5,17 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { boarding } from './boarding.js'
 import { usualCase } from './cases.js'
+import { connections } from './connections.js'
+import { deployment } from './deployment.js'
+import { growth } from './growth.js'
 import { latency } from './latency.js'
+import { ledger } from './ledger.js'
 import { keepResults, machineNow } from './results.js'
 import { requests } from './requests.js'
 import { figuresText, type Scenario } from './scenario.js'
+import { start } from './start.js'
 import { websocket } from './websocket.js'
 import { workers } from './workers.js'
 
@@ -41,6 +47,12 @@ const scenarios: readonly Scenario[] = [
   websocket,
   latency,
   workers,
+  deployment,
+  boarding,
+  growth,
+  ledger,
+  connections,
+  start,
 ]
 
 function wantedScenarios(): readonly Scenario[] {

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ReleaseAddress } from './contenders/contender.js'
-import { freePort, listening, loadCore, startPinned, stopProgram } from './programs.js'
+import { freePorts, listening, loadCore, startPinned, stopProgram } from './programs.js'
 
 /** The fixed bodies by path. */
 export const bodies: readonly { readonly path: string; readonly bytes: number }[] = [
@@ -31,8 +31,8 @@ export async function startUpstream(directory: string, count = 2): Promise<Upstr
   const place = join(directory, 'upstream')
   mkdirSync(join(place, 'html'), { recursive: true })
   for (const { path, bytes } of bodies) writeFileSync(join(place, 'html', path), bodyOf(bytes))
-  const releases: ReleaseAddress[] = []
-  for (let i = 1; i <= count; i++) releases.push({ name: `r${i}`, port: await freePort() })
+  const ports = await freePorts(count)
+  const releases = ports.map((port, i): ReleaseAddress => ({ name: `r${i + 1}`, port }))
   writeFileSync(join(place, 'nginx.conf'), configuration(place, releases))
   const nginx = startPinned(loadCore, ['nginx', '-p', place, '-c', join(place, 'nginx.conf')], place)
   for (const { name, port } of releases) await listening(port, name)

@@ -14,8 +14,6 @@ export interface Load {
   readonly bodyBytes: number
   readonly connections: number
   readonly seconds: number
-  /** Requests a second over all connections; 0 for as many as possible. */
-  readonly rate: number
   readonly cookies: readonly string[]
   /** The host of each of them; the usual one where there is none. */
   readonly hosts: readonly string[]
@@ -85,7 +83,6 @@ request = function()
   next = next % count + 1
   return requests[next]
 end
-${load.rate > 0 ? delayOf(load) : ''}
 done = function(summary, latency, _)
   local e = summary.errors
   io.write(string.format('\\nRESULT {"requests":%d,"seconds":%f,"failures":%d,"p50Us":%d,"p99Us":%d}\\n',
@@ -93,10 +90,4 @@ done = function(summary, latency, _)
     latency:percentile(50), latency:percentile(99)))
 end
 `
-}
-
-/** Each connection waits before each request, by chance between nothing and twice the mean, in whole milliseconds. */
-function delayOf({ connections, rate }: Load): string {
-  const meanMs = (connections / rate) * 1000
-  return `delay = function() return math.floor(math.random() * ${(2 * meanMs).toFixed(3)} + 0.5) end`
 }

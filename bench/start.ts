@@ -1,0 +1,98 @@
+// Scenario: how long a gateway takes from its start, over saved state, to its first answer, and how much memory it takes
+// at rest: main process and one worker together.
+import { mkdirSync } from 'node:fs'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import { deployFleet, hostOf, type FleetSize } from './fleet.js'
+import { BenchGateway } from './gateway.js'
+import { pause, residentBytes } from './programs.js'
+import type { Figure, Finding, Scenario, Setting } from './scenario.js'
+import { median } from './statistics.js'
+import { startUpstream, type Upstream } from './upstream.js'
+
+const starts = 7
+const restMs = 5_000
+const sizes: readonly FleetSize[] = [
+  { sites: 1, releasesASite: 1 },
+  { sites: 50, releasesASite: 4 },
+]
+
+export const start: Scenario = {
+  name: 'start',
+  asks: 'how long from a start to the first answer, and how much memory at rest?',
+  run,
+}
+
+async function run({ directory, dist }: Setting): Promise<Finding> {
+  const upstream = await startUpstream(directory, 200)
+  try {
+    const figures: Figure[] = []
+    for (const size of sizes) figures.push(...(await startsOf(size, upstream, directory, dist)))
+    return { figures, raw: figures }
+  } finally {
+    await upstream.stop()
+  }
+}
+
+async function startsOf(
+  size: FleetSize,
+  upstream: Upstream,
+  directory: string,
+  dist: string,
+): Promise<Figure[]> {
+  const releases = size.sites * size.releasesASite
+  const folder = join(directory, `releases-${releases}`)
+  mkdirSync(folder)
+  const gateway = new BenchGateway({ dist, directory: folder })
+  try {
+    const { cookies } = await deployFleet(gateway, upstream, size, 1)
+    const times: number[] = []
+    for (let i = 0; i < starts; i++) {
+      await gateway.stop()
+      times.push(await firstAnswer(gateway, cookies[0] ?? ''))
+    }
+    await gateway.listening()
+    await pause(restMs)
+    const resident = [gateway.mainPid, ...gateway.workerPids].map((pid) => residentBytes(pid) / 2 ** 20)
+    const memory = resident.reduce((sum, each) => sum + each, 0)
+    const name = releases === 1 ? '1 release' : `${releases} releases, ${size.sites} sites`
+    return [
+      {
+        what: `${name}: start to first answer`,
+        value: median(times),
+        unit: 'ms',
+        target: 'under 500',
+        of: times,
+      },
+      { what: `${name}: slowest start`, value: Math.max(...times), unit: 'ms', target: null },
+      { what: `${name}: memory at rest`, value: memory, unit: 'MiB', target: 'under 160', of: resident },
+    ]
+  } finally {
+    await gateway.stop()
+  }
+}
+
+/** From the start of the command to the answer to a visitor who was there before the stop, ms. */
+async function firstAnswer(gateway: BenchGateway, cookie: string): Promise<number> {
+  const command = await gateway.prepare()
+  const began = performance.now()
+  gateway.launch(command)
+  while (!(await isServed(gateway.port, cookie))) await pause(2)
+  return performance.now() - began
+}
+
+/** One request on one connection; false where nobody listens, or closes it: the port is tried before it is served. */
+function isServed(port: number, cookie: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.on('connect', () =>
+      socket.write(`GET /0 HTTP/1.1\r\nHost: ${hostOf(0)}\r\nCookie: ${cookie}\r\nAccept: text/html\r\n\r\n`),
+    )
+    socket.on('data', (head) => {
+      socket.destroy()
+      resolve(head.toString('latin1').startsWith('HTTP/1.1 200'))
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => resolve(false))
+  })
+}
