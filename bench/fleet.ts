@@ -1,5 +1,5 @@
 // Many sites with several live releases each, in one gateway: every site has the same number, the newest is active.
-import { BenchGateway } from './gateway.js'
+import type { BenchGateway } from './gateway.js'
 import type { Entrant } from './rounds.js'
 import type { Upstream } from './upstream.js'
 import { boardByVisit } from './visits.js'
