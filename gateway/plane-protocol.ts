@@ -159,8 +159,8 @@ export type ToWorker =
   | { readonly kind: 'moved'; readonly sessions: readonly MovedSession[] }
   /** Where would this request go? Answered by `explained`. */
   | { readonly kind: 'explain'; readonly id: number; readonly request: ExplainedRequest }
-  /** Stop accepting, let exchanges finish for at most so long, then leave. */
-  | { readonly kind: 'leave'; readonly withinMs: number }
+  /** Stop accepting, let exchanges finish for at most so long, then leave; at leisure where another took its place. */
+  | { readonly kind: 'leave'; readonly withinMs: number; readonly isRelieved: boolean }
 
 /** Counters of one release as one worker saw it since it started: absolute, never deltas. */
 export interface ReleaseFigures {

@@ -14,6 +14,7 @@ import { TrustedProxies } from './dataplane/client-identity.js'
 import type { Downstream, Listener } from './dataplane/downstream.js'
 import type { DownstreamUpgrade, FrontCalls } from './dataplane/downstream-socket.js'
 import { beginExchange, beginUpgrade } from './dataplane/exchange.js'
+import { beginDeparture, type DepartureOrder } from './dataplane/departure.js'
 import { Gate } from './dataplane/gate.js'
 import { redirectedToHttps } from './dataplane/https-redirect.js'
 import { explainRequest } from './dataplane/explain.js'
@@ -46,9 +47,6 @@ if (process.send === undefined) {
 }
 
 const reportMs = 200
-/** Sockets and event streams of a worker that leaves are closed within this window, or half the time it has. */
-const spreadMs = 10_000
-const lingerMs = 500
 const mostFiles = openFilesLimit()
 const clock = new SystemClock()
 let limits = firstLimits
@@ -153,7 +151,7 @@ function follow(message: ToWorker, socket: object | null): void {
     case 'explain':
       return tell({ kind: 'explained', id: message.id, explanation: explainRequest(state, message.request) })
     case 'leave':
-      return leave(message.withinMs)
+      return leave(message)
     default:
       return message satisfies never
   }
@@ -267,24 +265,9 @@ function report(): void {
 }
 
 /** Stops accepting, lets exchanges finish and closes those that would not, reports a last time and goes. */
-function leave(withinMs: number): void {
-  state.isLeaving = true
+function leave(order: DepartureOrder): void {
   for (const listener of listeners) listener.stopAccepting()
-  const overstay = setTimeout(() => state.open.abandonAll(), withinMs)
-  state.open.closeSpread(Math.min(withinMs / 2, spreadMs), clock.now())
-  // Clients on kept-alive connections get the time for one more request, whose answer says that this was the last.
-  setTimeout(() => departWhenEmpty(overstay), Math.min(lingerMs, withinMs))
-}
-
-/** The last answers get a moment to be on their way; a request that comes in it is served too. */
-function departWhenEmpty(overstay: NodeJS.Timeout): void {
-  const look = (): void => {
-    if (state.open.size > 0) return departWhenEmpty(overstay)
-    clearTimeout(overstay)
-    depart()
-  }
-  // A timer alone may come before what has arrived is read; one turn later it was.
-  state.open.whenEmpty(() => setTimeout(setImmediate, 20, look))
+  beginDeparture(order, { state, connections: () => gate.connections, depart })
 }
 
 function depart(): void {

@@ -128,7 +128,7 @@ export class Supervisor {
   async leave(withinMs: number): Promise<void> {
     this.#isLeaving = true
     this.#replacement.callOff()
-    await Promise.all([...this.#workers.values()].map((worker) => this.#dismiss(worker, withinMs)))
+    await Promise.all([...this.#workers.values()].map((worker) => this.#dismiss(worker, withinMs, false)))
   }
 
   /**
@@ -157,7 +157,7 @@ export class Supervisor {
       return false
     }
     fresh.successorOf = null
-    if (this.#isHere(old)) await this.#dismiss(old, withinMs)
+    if (this.#isHere(old)) await this.#dismiss(old, withinMs, true)
     return !this.#isLeaving
   }
 
@@ -166,9 +166,9 @@ export class Supervisor {
   }
 
   /** Tells one to finish within that time; resolves when it has gone, killed if it overstays. */
-  async #dismiss(worker: Worker, withinMs: number): Promise<void> {
+  async #dismiss(worker: Worker, withinMs: number, isRelieved: boolean): Promise<void> {
     if (worker.state === 'listening') worker.state = 'leaving'
-    worker.handle.send({ kind: 'leave', withinMs })
+    worker.handle.send({ kind: 'leave', withinMs, isRelieved })
     const overstay = setTimeout(() => worker.handle.kill('SIGKILL'), withinMs + 1_000)
     await this.#awaited.until(() => !this.#isHere(worker))
     clearTimeout(overstay)

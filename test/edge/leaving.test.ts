@@ -11,38 +11,49 @@ import { Visitor } from '../fixtures/visitor.js'
 const failing = { NODE_OPTIONS: `--import ${new URL('./failing-on-signal.js', import.meta.url).href}` }
 const quickly = { AMARRE_LIMITS_DRAIN_ON_EXIT: '2s' }
 
+/** Forks and leave-taking of three workers, one after the other, on a machine that has much else to do. */
+const rollLimitMs = 40_000
+
 /** Resolves when none of those workers is left and as many others listen. */
 async function replaced(gateway: Gateway, before: readonly number[]): Promise<readonly number[]> {
-  return until('the workers are replaced', async () => {
-    const { workers } = await gateway.status()
-    const isDone =
-      workers.length === before.length &&
-      workers.every(({ pid, state }) => state === 'listening' && !before.includes(pid))
-    return isDone ? workers.map(({ pid }) => pid) : null
-  })
+  return until(
+    'the workers are replaced',
+    async () => {
+      const { workers } = await gateway.status()
+      const isDone =
+        workers.length === before.length &&
+        workers.every(({ pid, state }) => state === 'listening' && !before.includes(pid))
+      return isDone ? workers.map(({ pid }) => pid) : null
+    },
+    rollLimitMs,
+  )
 }
 
 t.test('SIGHUP replaces the workers one after the other, and nobody notices', async (t) => {
   const gateway = await startGateway({ t, workers: 2, env: quickly })
   const [application] = await deploy(gateway, '1.0.0', t)
-  const crowd = new Crowd(gateway.url, 5)
-  await crowd.welcome(15)
-  crowd.walk(20)
+  const crowd = new Crowd(gateway.url, 2)
+  await crowd.welcome(8)
+  crowd.walk(40)
   const waiting = new Visitor(gateway.url, { t })
   const slow = waiting.go('/gate?name=slow')
   const [before, answered] = [await gateway.workers(), application?.requests ?? 0]
 
   let most = 0
   process.kill(gateway.pid, 'SIGHUP')
-  const after = await until('the workers are replaced', async () => {
-    const { workers } = await gateway.status()
-    most = Math.max(most, workers.length)
-    if (workers.some(({ state }) => state === 'leaving')) application?.open('slow')
-    const isDone =
-      workers.length === 2 &&
-      workers.every(({ pid, state }) => state === 'listening' && !before.includes(pid))
-    return isDone ? workers : null
-  })
+  const after = await until(
+    'the workers are replaced',
+    async () => {
+      const { workers } = await gateway.status()
+      most = Math.max(most, workers.length)
+      if (workers.some(({ state }) => state === 'leaving')) application?.open('slow')
+      const isDone =
+        workers.length === 2 &&
+        workers.every(({ pid, state }) => state === 'listening' && !before.includes(pid))
+      return isDone ? workers : null
+    },
+    rollLimitMs,
+  )
   t.equal(most, 3, 'one more than usual at a time')
   t.ok(application !== undefined && application.requests > answered)
   application?.open('slow')
@@ -68,6 +79,25 @@ t.test('SIGHUP replaces the workers one after the other, and nobody notices', as
     after.map(({ pid }) => pid),
   )
   t.equal(await gateway.stop(), 0)
+})
+
+t.test('a connection that rests during a roll is good for one more request', async (t) => {
+  const gateway = await startGateway({ t, workers: 1 })
+  await deploy(gateway, '1.0.0', t)
+  const client = await RawClient.connect(gateway.port, t)
+  client.send('GET /status?code=200 HTTP/1.1\r\nHost: a\r\n\r\n')
+  await client.reads(/200 OK/)
+  const before = await gateway.workers()
+  process.kill(gateway.pid, 'SIGHUP')
+  await until('the worker is leaving', async () =>
+    (await gateway.status()).workers.some(({ pid, state }) => pid === before[0] && state === 'leaving'),
+  )
+  const leavingSince = performance.now()
+  await until('a second has passed', () => performance.now() - leavingSince > 1_000)
+  client.send('POST /status?code=202 HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n')
+  await client.reads(/202 Accepted/)
+  t.match(client.text, /202 Accepted[^]*connection: close/i, 'and the client is told that it was the last')
+  await replaced(gateway, before)
 })
 
 t.test('a worker that dies during a roll is replaced once, and the roll goes on', async (t) => {
