@@ -381,7 +381,7 @@ t.test('an attempt is repeated only where nothing can happen twice, three times 
 })
 
 t.test('every error says whose fault it is by its status, in words without an address', async (t) => {
-  const sides = { downstream: /^(4\d\d|501)$/, upstream: /^50[24]$/, gateway: /^50[03]$/ }
+  const sides = { downstream: /^(4\d\d|501)$/, upstream: /^50[24]$/, gateway: /^(403|410|50[03])$/ }
   for (const [code, kind] of Object.entries(errorKinds)) {
     t.match(String(kind.status), sides[kind.side], code)
     t.match(kind.message, /^[a-z].*[^.]$/, code)
