@@ -120,10 +120,14 @@ export class EvidenceBook {
     }
   }
 
-  /** Looks at a release by the newest reports; to be called for each that serves, once a round. */
+  /**
+   * Looks at a release by the newest reports; to be called for each that serves, once a round. `endedUntil`: its sessions
+   * ended with it, and until then one of their tokens would be honoured now that it serves again.
+   */
   observe(
     release: ReleaseIndex,
     is: Pick<Evidence, 'acceptsBirths' | 'isStandingBy' | 'adoptionUntil'>,
+    endedUntil = 0,
   ): Omit<Evidence, 'doubts'> | null {
     const asOf = this.asOf
     if (asOf === null) return null
@@ -134,7 +138,7 @@ export class EvidenceBook {
       asOf,
       ...is,
       // Sessions that the ledger had no room for are bounded together with the births.
-      birthsUntil: Math.max(account.birthsUntil, sessions.overflowUntil),
+      birthsUntil: Math.max(account.birthsUntil, sessions.overflowUntil, endedUntil),
       sessions: { count: sessions.active, until: sessions.latestUntil },
       exchangesOpen: open.exchanges,
       socketsOpen: open.sockets,

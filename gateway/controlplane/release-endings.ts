@@ -61,15 +61,21 @@ export class ReleaseEndings {
     return true
   }
 
-  #begin(site: Site, { index, registration: { version } }: Release): Leaving {
+  #begin(site: Site, release: Release): Leaving {
     const { clock, publisher, onChange } = this.#parts
-    const others = site.ended.filter((each) => each.version !== version)
+    const { index } = release
     // In the same publication that takes it out of service: its tokens are over, not lost.
-    site.ended = [...others, { version, until: earliestEnd(site, clock.now()) }]
+    this.#noteEnded(site, release)
     const leaving = { generation: publisher.nextGeneration, since: clock.monotonic() }
     this.#leaving.set(index, leaving)
     onChange()
     return leaving
+  }
+
+  /** What was open until now may have been seen until now. */
+  #noteEnded(site: Site, { registration: { version } }: Release): void {
+    const others = site.ended.filter((each) => each.version !== version)
+    site.ended = [...others, { version, until: earliestEnd(site, this.#parts.clock.now()) }]
   }
 
   #isLetGo(index: ReleaseIndex, { generation, since }: Leaving): boolean {
@@ -79,6 +85,7 @@ export class ReleaseEndings {
   }
 
   #finish(site: Site, release: Release, by: string): void {
+    this.#noteEnded(site, release)
     this.#parts.ledger.endAll(release.index)
     this.#parts.apply(site, release, { type: 'end' }, `its announced end has come: ${by}`)
     this.#leaving.delete(release.index)

@@ -4,7 +4,7 @@ import type { ReleaseIndex } from '../domain/ids.js'
 import type { Clock } from '../domain/ports.js'
 import { acceptsBirths, isOnItsWayOut, serves, type Release, type ReleaseEvent } from '../domain/release.js'
 import { dueForRetirement, verdict as judge } from '../domain/retirement.js'
-import type { TimeSpan } from '../domain/session.js'
+import { extendPromise, type TimeSpan } from '../domain/session.js'
 import type { Verdict } from '../domain/verdict.js'
 import { adoptionUntil } from './adoption.js'
 import type { Doubts } from './doubts.js'
@@ -60,6 +60,7 @@ export class ReleaseRetirement {
   /** A release that is not retirable any more is served again, or never was to leave. */
   stay(index: ReleaseIndex): void {
     this.#leaving.delete(index)
+    this.#endings.forget(index)
   }
 
   isLeaving(index: ReleaseIndex): boolean {
@@ -86,11 +87,12 @@ export class ReleaseRetirement {
     const site = register.site(release.registration.site)
     const now = clock.now()
     const adopts = site === null ? 0 : adoptionUntil(site, release, now)
-    const seen = evidence.observe(release.index, {
+    const is = {
       acceptsBirths: acceptsBirths(release) || this.#mayStillBear(release, adopts > 0),
       adoptionUntil: adopts,
       isStandingBy: ['registered', 'checking', 'staged'].includes(release.state.name),
-    })
+    }
+    const seen = evidence.observe(release.index, is, this.#endedUntil(site, release))
     const asOf = seen?.asOf ?? now
     if (site === null || seen === null) {
       return { kind: 'unknown', why: [{ because: 'starting', until: null }], until: null, asOf }
@@ -99,6 +101,12 @@ export class ReleaseRetirement {
     const spans = this.#parts.spans()
     const about = doubts.about(site.policy.site, { promiseMs: since, spans, asOf: seen.asOf, now })
     return judge({ ...seen, doubts: about }, site.policy.retire.quietPeriodMs, now)
+  }
+
+  /** Its sessions ended with it, and it is back: who still holds one of their tokens is served; 0 for nobody. */
+  #endedUntil(site: Site | null, { registration: { version } }: Release): number {
+    const ended = site?.ended.find((each) => each.version === version)
+    return ended === undefined ? 0 : extendPromise(ended.until, this.#parts.spans())
   }
 
   /** Not every worker has reported since births were taken from it. */

@@ -215,12 +215,9 @@ export class SessionLedger {
     if (isEnded) this.#rows.journal.end(segment.ids[2 * slot] as number, segment.ids[2 * slot + 1] as number)
     const tally = this.#rows.remove(segment, slot)
     if (tally === null) return true
-    if (isEnded) {
-      tally.ended.overflow++
-      return false
-    }
-    tally.ended[tally.endOf(until, bornAt)]++
-    // A span added later may reach back before this sweep and bring the promise to life again.
+    tally.ended[isEnded ? 'overflow' : tally.endOf(until, bornAt)]++
+    // A span added later may reach back before this sweep and bring the promise to life again, and so may a release that
+    // comes back after its end.
     tally.bound(until)
     return false
   }
