@@ -5,6 +5,7 @@ import { serves, type Release } from '../domain/release.js'
 import { unmetText } from '../domain/requirements.js'
 import { roadBook } from '../domain/road-book.js'
 import { canServe } from '../domain/version-order.js'
+import { adoptionUntil } from './adoption.js'
 import type { PlannedSessions, PlanStatus } from './admin-protocol.js'
 import { standing } from './boarding-rules.js'
 import { durationInWords, shareInWords } from './config/duration-words.js'
@@ -35,7 +36,7 @@ export function plannedActivation(plane: ControlPlane, site: Site, release: Rele
     refusals: refusalsOf(plane, site, release),
     sessions,
     previous: previousOf(site, release)?.registration.version ?? null,
-    retention: retentionOf(site, release),
+    retention: retentionOf(site, release, plane.parts.clock.now()),
     requirements: requirementsOf(register, release).map(({ site: name, range, isMet }) => ({
       site: name,
       range,
@@ -131,10 +132,12 @@ function sessionsOn(site: Site, from: Release, to: Release, active: number): Pla
   return { version: from.registration.version, active, compatible, moves }
 }
 
-function retentionOf(site: Site, release: Release): PlanStatus['retention'] {
-  const leaving = activeReleases(site).filter(({ index }) => index !== release.index)
-  const former = [...leaving, ...formerReleases(site)]
-    .filter(({ index }) => index !== release.index)
+/** Counted as retention will count them: what is empty, or kept for adoption, is not beyond any limit. */
+function retentionOf(site: Site, release: Release, now: number): PlanStatus['retention'] {
+  const isCounted = (each: Release): boolean =>
+    each.index !== release.index && each.state.name !== 'retirable' && adoptionUntil(site, each, now) === 0
+  const former = [...activeReleases(site), ...formerReleases(site)]
+    .filter(isCounted)
     .map(({ registration }) => registration.version)
   const { previous, onOverflow } = site.policy.retain
   return { former, limit: previous, overflowing: former.slice(previous), onOverflow }

@@ -3,6 +3,7 @@
 import type { Clock } from '../domain/ports.js'
 import type { Release, ReleaseEvent } from '../domain/release.js'
 import { beyondRetention } from '../domain/retirement.js'
+import { adoptionUntil } from './adoption.js'
 import { formerReleases, longestPromiseMs, type Site } from './site-register.js'
 
 export interface RetentionParts {
@@ -14,7 +15,8 @@ export interface RetentionParts {
 export function overflowing(site: Site, now: number): Release[] {
   const former = formerReleases(site).flatMap((release) => {
     const { state, activatedAt } = release
-    if (state.name !== 'draining') return []
+    // Visitors from before the gateway are on their way to it, and nobody counts them.
+    if (state.name !== 'draining' || adoptionUntil(site, release, now) > 0) return []
     return [{ release, holdsSessions: true, activatedAt, drainingSince: state.begunAt }]
   })
   return beyondRetention(former, site.policy.retain, now).map(({ release }) => release)
