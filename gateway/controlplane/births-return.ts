@@ -6,6 +6,7 @@ import { serves, type Release, type ReleaseEvent } from '../domain/release.js'
 import type { EventLog } from './event-log.js'
 import type { HealthProber } from './health-prober.js'
 import { refusedGoingBack } from './order-rules.js'
+import type { Publisher } from './publisher.js'
 import { otherArm } from './rollouts.js'
 import {
   activeRelease,
@@ -22,6 +23,7 @@ export interface BirthsReturnParts {
   readonly register: SiteRegister
   readonly prober: HealthProber
   readonly events: EventLog
+  readonly publisher: Publisher
   readonly warnings: SiteWarnings
   readonly apply: (site: Site, release: Release, event: ReleaseEvent, cause: string) => void
   /** Gives all births to a release. */
@@ -108,11 +110,14 @@ export class BirthsReturn {
 
   /** Who may take the births of a release, the best first: the other arm of its rollout, then the latest activated. */
   #heirs(site: Site, from: Release): Release[] {
+    const { isHealthy, publisher } = this.#parts
     const able = this.#former(site, from).filter(
-      (release) => this.#parts.isHealthy(release) && refusedGoingBack(site, from, release) === null,
+      (release) => isHealthy(release) && refusedGoingBack(site, from, release) === null,
     )
+    // One that is being taken out of service is out of it in some workers already: better than none, no more.
+    const isLeaving = (release: Release): number => Number(!publisher.isServedEverywhere(release.index))
     const isUnmet = (release: Release): number => Number(unmetBy(this.#parts.register, release).length > 0)
-    return able.sort((a, b) => isUnmet(a) - isUnmet(b))
+    return able.sort((a, b) => isLeaving(a) - isLeaving(b) || isUnmet(a) - isUnmet(b))
   }
 
   #former(site: Site, from: Release): Release[] {

@@ -78,11 +78,12 @@ function isSameOrder(known: MoveOrder | null, order: MoveOrder): boolean {
   )
 }
 
-function whyOver(site: Site, release: Release, { to }: MoveOrder): string | null {
+function whyOver(site: Site, release: Release, { to, since }: MoveOrder): string | null {
   if (release.state.name === 'retirable') return 'nobody is left'
   const target = site.releases.get(to)
-  if (target !== undefined && serves(target)) return null
-  return `"${to}" no longer serves`
+  if (target === undefined || !serves(target)) return `"${to}" no longer serves`
+  const isGivenUp = target.wasGivenUp && 'begunAt' in target.state && target.state.begunAt >= since
+  return isGivenUp ? `"${to}" was given up` : null
 }
 
 /** What stands against moving everybody, whatever the operator says; null for nothing. */
