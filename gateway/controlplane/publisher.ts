@@ -115,8 +115,10 @@ export class Publisher {
 
   /** Whether every worker routes by a table in which the release serves. */
   isServedEverywhere(release: ReleaseIndex): boolean {
+    // No worker has ever routed by a table without what the first one has: a restart keeps nobody waiting.
+    if (this.#generation === 0) return true
     const since = this.#servedSince.get(release)
-    return since !== undefined && this.isAcknowledged(since)
+    return since !== undefined && (since === 1 || this.isAcknowledged(since))
   }
 
   isAcknowledged(generation: number): boolean {
