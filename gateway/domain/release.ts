@@ -221,7 +221,8 @@ function register(release: Release, registration: Registration, now: number): Re
   }
   // Unchanged it is back to where it was; whether it becomes active again is for the controller to decide.
   if (isSame && isOnItsWayOut(release) && hadBoarded(release)) return back
-  return { ...back, state: { name: 'registered', since: now } }
+  // Another registration, with a plan of its own: the end of the former one is not its end.
+  return { ...back, ending: null, state: { name: 'registered', since: now } }
 }
 
 /** Whether it drains for another reason than that its file went before it was ever active. */
