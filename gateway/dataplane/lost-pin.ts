@@ -15,7 +15,9 @@ export function lostPin(
 ): LostPin | null {
   const { token, hasEnded } = identity
   if (because !== 'expired' || token === null || hasEnded || token.release === release.version) return null
-  const { applicationCookie: cookie, session } = release.site
+  const { applicationCookie: cookie, session, gone } = release.site
+  // It did not come too late: its release came to its announced end.
+  if (gone.hasEnded(token.release)) return null
   if (cookie === null || !identity.hasCookie(cookie)) return null
   return token.until >= token.bornAt + session.maxAgeMs ? 'age' : 'idle'
 }

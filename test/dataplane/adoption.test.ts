@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { AssetOrigins } from '../../gateway/dataplane/asset-origins.js'
 import { hasCookie } from '../../gateway/dataplane/application-cookie.js'
-import type { ReleaseIndex } from '../../gateway/domain/ids.js'
+import type { ReleaseIndex, ReleaseVersion } from '../../gateway/domain/ids.js'
 import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
 import { startApplication } from '../fixtures/application.js'
 import type { Owner } from '../fixtures/owner.js'
@@ -181,6 +181,19 @@ t.test('a pin is lost when the application still knows who met another release',
   t.equal(lost().length, 1, 'by its promise it idled')
   await aged?.go('/')
   t.same(lost(), [['shop', 'idle', 2]], 'and it is lost once')
+})
+
+t.test('whose release came to its announced end has lost no pin by idling', async (t) => {
+  const [one, two] = await Promise.all(['1', '2'].map((release) => startApplication({ release, t })))
+  const legacy = { cookie: 'sid', release: '1', until: 0 } as unknown as SessionPolicy['legacy']
+  const releases = [{ version: '1', share: 1, targets: [one?.url ?? ''] }]
+  const gone = { heirs: [], takers: [], ended: ['1' as ReleaseVersion] }
+  const front = await openFront(t, releases, 5_000, { session: { ...policy, legacy }, gone })
+  const visitor = new Visitor(`http://${front.host}`, { t })
+  await visitor.go('/')
+  front.publish([{ version: '2', share: 1, targets: [two?.url ?? ''] }])
+  t.equal((await visitor.go('/')).page.release, '2')
+  t.same(front.state.activity.pinsLost.list(), [])
 })
 
 // -- first adoption -----------------------------------------------------------------------------------------------------
