@@ -92,6 +92,9 @@ export class Machine {
   /** Monotonic ms; the wall clock shows `epochMs` more. */
   monotonic = 1_000_000
   epochMs = 1_800_000_000_000
+  /** Makes what is forked. */
+  newWorker: (pid: number, observer: WorkerObserver) => FakeWorker = (pid, observer) =>
+    new FakeWorker(pid, observer)
   #run: Run | null = null
 
   constructor(t: Owner, site: Words = {}) {
@@ -339,7 +342,7 @@ export class Run {
   }
 
   #fork(observer: WorkerObserver): FakeWorker {
-    const worker = new FakeWorker(this.workers.length + 1, observer)
+    const worker = this.machine.newWorker(this.workers.length + 1, observer)
     this.workers.push(worker)
     queueMicrotask(() => observer.onMessage({ kind: 'started' }))
     this.onForked(worker)

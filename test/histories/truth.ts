@@ -1,0 +1,71 @@
+// What is true of the visitors, kept apart from what the gateway believes: who holds which token and since when, and
+// what must never be done to him. Knows time only as it passes in this world, never the gateway's clocks or spans.
+import type { ReleaseVersion, SessionId } from '../../gateway/domain/ids.js'
+import type { Token } from '../../gateway/domain/session.js'
+
+/** A token in a visitor's jar. */
+export interface HeldToken extends Omit<Token, 'keyId'> {
+  readonly text: string
+  /** When it came, by the time in which the gateway was up. */
+  readonly upAt: number
+  /** When it came, by the time of the machine. */
+  readonly monotonicAt: number
+  /** How long its visitor may be away. */
+  readonly promisedMs: number
+}
+
+export interface Visitor {
+  readonly number: number
+  readonly address: string
+  token: HeldToken | null
+  /** When he was last seen, by the time in which the gateway was up, and the idle time then. */
+  seenUpAt: number
+  seenIdleMs: number
+}
+
+/** Births of one release against what its share lets expect. */
+export class BirthTally {
+  births = 0
+  #excess = 0
+  #variance = 0
+
+  /** A visitor was born where this release's share is that. */
+  add(share: number, isHere: boolean): void {
+    this.births++
+    this.#excess += (isHere ? 1 : 0) - share
+    this.#variance += share * (1 - share)
+  }
+
+  /** How many standard deviations the births are from their shares. */
+  get deviations(): number {
+    return this.#variance === 0 ? 0 : Math.abs(this.#excess) / Math.sqrt(this.#variance)
+  }
+}
+
+/** What the gateway was told, or has said itself, about the end of sessions. */
+export class Truth {
+  /** Time in which the gateway was up, ms. */
+  up = 0
+  readonly visitors: Visitor[] = []
+  /** Ended by the application's word; one that is used again has begun anew. */
+  readonly ended = new Set<SessionId>()
+  /** Sessions that were handed a token for another release, whether it arrived or not: what each left. */
+  readonly #left = new Map<SessionId, Set<ReleaseVersion>>()
+
+  moved(id: SessionId, from: ReleaseVersion, to: ReleaseVersion): void {
+    const left = this.#left.get(id) ?? new Set()
+    left.delete(to)
+    this.#left.set(id, left.add(from))
+  }
+
+  hasLeft(id: SessionId, from: ReleaseVersion): boolean {
+    return this.#left.get(id)?.has(from) === true
+  }
+
+  /** Nobody may take this token for anything but its session: its visitor was away for less than he was promised. */
+  isLive({ token, seenUpAt, seenIdleMs }: Visitor): boolean {
+    if (token === null || this.ended.has(token.id)) return false
+    // A held one lasts as long as his last visit or stream counts.
+    return token.held ? this.up - seenUpAt < seenIdleMs : this.up - token.upAt < token.promisedMs
+  }
+}
