@@ -57,7 +57,8 @@ export class RoutingWorker extends FakeWorker {
   isListening = false
   readonly open = new Set<OpenRequest>()
   readonly #monotonic: () => number
-  #epochMs = 0
+  /** Of its wall clock. */
+  epochMs = 0
 
   constructor(pid: number, observer: WorkerObserver, monotonic: () => number, random: Chance) {
     super(pid, observer)
@@ -92,7 +93,7 @@ export class RoutingWorker extends FakeWorker {
 
   /** By its own clock, which follows the wall clock with each publication. */
   get now(): number {
-    return Math.floor(this.#epochMs + this.#monotonic())
+    return Math.floor(this.epochMs + this.#monotonic())
   }
 
   get isServing(): boolean {
@@ -132,7 +133,7 @@ export class RoutingWorker extends FakeWorker {
     const { state } = this
     const latest = state.table?.spans.at(-1)?.from ?? -Infinity
     const spans = publication.table.spans.filter(({ from }) => from > latest)
-    this.#epochMs = publication.epochMs
+    this.epochMs = publication.epochMs
     if (state.table !== null) state.activity.extend(spans)
     state.table = buildRoutingTable(publication.table)
     state.reader.useRing(publication.keys)

@@ -13,7 +13,16 @@ export type Step =
   | { readonly do: 'withdraw'; readonly release: number }
   | { readonly do: 'activate'; readonly release: number; readonly force: boolean }
   | { readonly do: 'rollback'; readonly force: boolean }
-  | { readonly do: 'drain' | 'retire'; readonly release: number }
+  | { readonly do: 'drain'; readonly release: number }
+  /** By force: its end is announced. */
+  | { readonly do: 'retire'; readonly release: number; readonly force: boolean }
+  | {
+      readonly do: 'recall'
+      readonly release: number
+      readonly to: number
+      readonly rate: number | null
+      readonly force: boolean
+    }
   | { readonly do: 'freeze' | 'unfreeze' | 'rotate' }
   | {
       readonly do: 'visit'
@@ -50,7 +59,12 @@ export interface History {
   readonly workers: number
   readonly onReleaseGone: 'move' | 'restart' | 'refuse'
   readonly affinity: 'target' | 'release'
-  readonly warm: number
+  readonly retain: {
+    readonly previous: number
+    readonly warm: number
+    readonly maxDrain: 'never' | '15m'
+    readonly onOverflow: 'keep' | 'move' | 'end'
+  }
   readonly releases: readonly Declared[]
   readonly steps: readonly Step[]
 }
@@ -102,7 +116,21 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constant('activate' as const), release, force: fc.boolean() }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('rollback' as const), force: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('drain' as const, 'retire' as const), release }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('drain' as const), release }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('retire' as const), release, force: fc.boolean() }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('recall' as const),
+      release,
+      to: release,
+      rate: fc.option(fc.constantFrom(0.1, 2)),
+      force: fc.boolean(),
+    }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({ do: fc.constantFrom('freeze' as const, 'unfreeze' as const, 'rotate' as const) }),
@@ -180,7 +208,12 @@ export function histories(maxSteps: number): fc.Arbitrary<History> {
     workers: fc.integer({ min: 1, max: 3 }),
     onReleaseGone: fc.constantFrom('move' as const, 'restart' as const, 'refuse' as const),
     affinity: fc.constantFrom('target' as const, 'release' as const),
-    warm: fc.nat(1),
+    retain: fc.record({
+      previous: fc.constantFrom(1, 4),
+      warm: fc.nat(1),
+      maxDrain: fc.constantFrom('never' as const, 'never' as const, '15m' as const),
+      onOverflow: fc.constantFrom('keep' as const, 'keep' as const, 'move' as const, 'end' as const),
+    }),
     releases: fc.array(declared, { minLength: releaseCount, maxLength: releaseCount }),
     steps: fc
       .array(step, { minLength: 10, maxLength: maxSteps, size: 'max' })
