@@ -3,11 +3,18 @@
 import type { HttpResponse } from 'uWebSockets.js'
 import type { ComingBody, SlowBodies } from './slow-bodies.js'
 
+/**
+ * Of a paused body the library goes on reading as long as its client sends as fast as it reads: seen from the same
+ * machine only. More than this is in nobody's buffers any more; it would be taken from the other clients' memory.
+ */
+const mostOverrunBytes = 256 * 1024 * 1024
+
 /** Whose body it is. */
 export interface BodyOwner {
   /** The answer waits for its client: pausing would stop the writable event as well. */
   readonly isSlow: boolean
   bodyStalled(): void
+  bodyOverran(): void
 }
 
 export class UwsBody implements ComingBody {
@@ -17,6 +24,8 @@ export class UwsBody implements ComingBody {
   readonly #owner: BodyOwner
   readonly #slowBodies: SlowBodies
   #isPaused = false
+  /** Bytes since the pause. */
+  #overrun = 0
   #isComplete = false
 
   constructor(res: HttpResponse, owner: BodyOwner, slowBodies: SlowBodies) {
@@ -30,12 +39,20 @@ export class UwsBody implements ComingBody {
   came(bytes: number, isLast: boolean): void {
     this.received += bytes
     if (!this.#isPaused) this.heardAt = performance.now()
+    else if ((this.#overrun += bytes) > mostOverrunBytes) return this.#overran()
     if (isLast) this.over()
+  }
+
+  #overran(): void {
+    this.#slowBodies.gate.refused('unstoppable-body')
+    this.over()
+    this.#owner.bodyOverran()
   }
 
   pause(): void {
     if (this.#isPaused || this.#isComplete || this.#owner.isSlow) return
     this.#isPaused = true
+    this.#overrun = 0
     this.heardAt = Infinity
     this.#res.pause()
   }

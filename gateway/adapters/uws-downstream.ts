@@ -331,6 +331,10 @@ export class UwsDownstream implements Downstream, WaitingAnswer, BodyOwner {
     if (!this.#isOver) this.#body?.resume()
   }
 
+  bodyOverran(): void {
+    if (!this.#isOver) this.#events?.onBodyFailed('overloaded')
+  }
+
   bodyStalled(): void {
     if (!this.#isOver) this.#events?.onBodyFailed('request_timeout')
   }

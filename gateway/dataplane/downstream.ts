@@ -53,8 +53,8 @@ export interface Downstream {
   resumeBody(): void
 }
 
-/** Why a request's body has no end: it is malformed, or came too slowly. */
-export type BodyFailure = Extract<ErrorCode, 'bad_request' | 'request_timeout'>
+/** Why a request's body has no end: it is malformed, came too slowly, or could not be stopped. */
+export type BodyFailure = Extract<ErrorCode, 'bad_request' | 'request_timeout' | 'overloaded'>
 
 /** What the front tells the exchange. Nothing is told after `onAborted`. */
 export interface DownstreamEvents {

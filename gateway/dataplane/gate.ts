@@ -17,6 +17,8 @@ const remedies = {
   'head-timeout': 'request heads take longer than limits.headerTimeout',
   'slow-body':
     'clients send less of a request body than limits.minimalThroughput, or nothing: they were given up',
+  'unstoppable-body':
+    'a client on this machine sends faster than its body can be stopped for a slow application: smaller receive buffers (net.ipv4.tcp_rmem), or the engine "node"',
   'slow-reader': 'clients take nothing of their answers for limits.stalledClient: they were cut',
   pipelining: 'a client sends thousands of requests without waiting for an answer',
   'proxy-header':

@@ -1,6 +1,10 @@
 // The contract of `Downstream`, proved on every front and protocol: what the exchange says is what the client gets, and
 // the other way round. What a front declares that it cannot do is proved to be harmless.
 import t from 'tap'
+import type { HttpResponse } from 'uWebSockets.js'
+import { SlowBodies } from '../../gateway/adapters/slow-bodies.js'
+import { UwsBody } from '../../gateway/adapters/uws-body.js'
+import { Gate, noLimits } from '../../gateway/dataplane/gate.js'
 import type { FieldBlock } from '../../gateway/dataplane/downstream.js'
 import { until } from '../fixtures/until.js'
 import { ask, fronts, get, plainStart, startFront, type Scripted } from './fronts.js'
@@ -376,3 +380,31 @@ for (const name of fronts) {
     await t.rejects(get(t, front))
   })
 }
+
+t.test('uws: of a paused body only so much is taken, whatever the library goes on reading', async (t) => {
+  const calls: string[] = []
+  const res = { pause: () => calls.push('pause'), resume: () => calls.push('resume') }
+  const owner = {
+    isSlow: false,
+    bodyStalled: () => calls.push('stalled'),
+    bodyOverran: () => calls.push('overran'),
+  }
+  const gate = new Gate(noLimits)
+  const bodies = new SlowBodies(gate)
+  t.teardown(() => bodies.stop())
+  const body = new UwsBody(res as unknown as HttpResponse, owner, bodies)
+  const come = (mebibytes: number): void => {
+    for (let i = 0; i < mebibytes; i++) body.came(mebibyte, false)
+  }
+  come(1_000)
+  body.pause()
+  come(256)
+  body.resume()
+  body.pause()
+  come(256)
+  t.same(calls, ['pause', 'resume', 'pause'])
+  body.rearm()
+  come(1)
+  t.same(calls, ['pause', 'resume', 'pause', 'overran'])
+  t.same(gate.refusals(), [['unstoppable-body', 1]])
+})
