@@ -30,6 +30,8 @@ export interface BirthsReturnParts {
   readonly activate: (site: Site, release: Release, cause: string) => void
   /** Every target answers its probes. */
   readonly isHealthy: (release: Release) => boolean
+  /** One target does. */
+  readonly isUsable: (release: Release) => boolean
 }
 
 export class BirthsReturn {
@@ -110,14 +112,21 @@ export class BirthsReturn {
 
   /** Who may take the births of a release, the best first: the other arm of its rollout, then the latest activated. */
   #heirs(site: Site, from: Release): Release[] {
-    const { isHealthy, publisher } = this.#parts
     const able = this.#former(site, from).filter(
-      (release) => isHealthy(release) && refusedGoingBack(site, from, release) === null,
+      (release) => this.#parts.isUsable(release) && refusedGoingBack(site, from, release) === null,
     )
-    // One that is being taken out of service is out of it in some workers already: better than none, no more.
-    const isLeaving = (release: Release): number => Number(!publisher.isServedEverywhere(release.index))
-    const isUnmet = (release: Release): number => Number(unmetBy(this.#parts.register, release).length > 0)
-    return able.sort((a, b) => isLeaving(a) - isLeaving(b) || isUnmet(a) - isUnmet(b))
+    const arm = otherArm(site, from)
+    const flawsOf = (release: Release): number => (release === arm ? 0 : this.#flawsOf(release))
+    return able.sort((a, b) => flawsOf(a) - flawsOf(b))
+  }
+
+  /** What speaks against an heir, the worst counting most: whoever has it is better than nobody, no more. */
+  #flawsOf(release: Release): number {
+    const { publisher, isHealthy, register } = this.#parts
+    // It is being taken out of service, and out of it in some workers already.
+    const isLeaving = !publisher.isServedEverywhere(release.index)
+    const isUnmet = unmetBy(register, release).length > 0
+    return Number(isLeaving) * 4 + Number(isUnmet) * 2 + Number(!isHealthy(release))
   }
 
   #former(site: Site, from: Release): Release[] {

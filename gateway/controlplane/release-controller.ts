@@ -65,6 +65,8 @@ export class ReleaseController {
         this.#apply(site, release, event, cause),
       activate: (site: Site, release: Release, cause: string) => this.#activate(site, release, cause),
       isHealthy: (release: Release) => this.#isHealthy(release),
+      isUsable: (release: Release) =>
+        release.registration.targets.some((url) => this.#isUsableTarget(release, url)),
       settle: () => this.settle(),
     }
     this.rollouts = new Rollouts({ ...parts, ...acts })

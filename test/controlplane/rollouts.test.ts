@@ -496,6 +496,74 @@ t.test(
   },
 )
 
+/** A target of the last good release is ill, and every target of the active one, or of the candidate. */
+async function onlyIllHeirs(t: Owner, plan: Words): Promise<Run> {
+  const machine = new Machine(t)
+  machine.drop('1.0.0')
+  const run = await machine.boot()
+  await run.pass(promiseMs + minute)
+  for (const [version, words] of [
+    ['2.0.0', {}],
+    ['3.0.0', plan],
+  ] as const) {
+    machine.monotonic++
+    machine.drop(version, { targets: [`http://${version}:1`, `http://${version}:2`], ...words })
+    await run.follow()
+    run.first.saw(run.release('2.0.0').index, { exchangesOpen: 1 })
+  }
+  machine.withdraw('1.0.0')
+  await run.follow()
+  for (const [version, url] of [
+    ['2.0.0', 'http://2.0.0:1'],
+    ['3.0.0', 'http://3.0.0:1'],
+    ['3.0.0', 'http://3.0.0:2'],
+  ] as const) {
+    machine.down.add(url)
+    const health = () => run.plane.prober.healthOf(run.release(version).index, url as never)
+    await run.probed(`${url} is seen to fail`, () => health()?.state === 'unhealthy')
+  }
+  await passed(run, 10_000)
+  return run
+}
+
+t.test(
+  'a failing release gives its births to one of which a part is well, rather than to none',
+  async (t) => {
+    for (const plan of [{ activate: 'auto' }, { activate }]) {
+      const run = await onlyIllHeirs(t, plan)
+      t.match(run.release('2.0.0').state.name, 'active', JSON.stringify(plan))
+      t.equal(run.release('3.0.0').state.name, 'draining')
+      t.same(eventsOf(run, 'births-stranded'), [])
+      await run.end()
+    }
+  },
+)
+
+t.test('a failing candidate gives its births to the other arm, before any former release', async (t) => {
+  const machine = new Machine(t)
+  machine.drop('1.0.0')
+  const run = await machine.boot()
+  await run.pass(promiseMs + minute)
+  machine.monotonic++
+  machine.drop('2.0.0', { targets: ['http://2.0.0:1', 'http://2.0.0:2'] })
+  await run.follow()
+  run.first.saw(run.release('1.0.0').index, { exchangesOpen: 1 })
+  machine.monotonic++
+  machine.drop('3.0.0', { activate })
+  await run.follow()
+  t.same(run.states, ['1.0.0 draining', '2.0.0 active', '3.0.0 active'])
+  for (const [version, url] of [
+    ['2.0.0', 'http://2.0.0:1'],
+    ['3.0.0', 'http://3.0.0:1'],
+  ] as const) {
+    machine.down.add(url)
+    const health = () => run.plane.prober.healthOf(run.release(version).index, url as never)
+    await run.probed(`${url} is seen to fail`, () => health()?.state === 'unhealthy')
+  }
+  await passed(run, 10_000)
+  t.same(run.states, ['1.0.0 draining', '2.0.0 active', '3.0.0 draining'], 'a target of it is well')
+})
+
 // -- requirements -------------------------------------------------------------------------------------------------------
 
 t.test(
