@@ -34,5 +34,5 @@ function outcome({ site, version, moveOrder, sessions }: ReleaseStatus): string 
   if (moveOrder === null) return `${site} ${version} is not recalled; who is on it stays`
   const pace = moveOrder.perSecond === null ? '' : `, ${moveOrder.perSecond} a second at most`
   const moment = moveOrder.forced ? 'any safe request' : 'the next page'
-  return `${site} ${version}: ${sessions.active} sessions move to ${moveOrder.to}, each at ${moment}${pace}`
+  return `${site} ${version}: ${sessions.active} session${sessions.active === 1 ? ' moves' : 's move'} to ${moveOrder.to}, each at ${moment}${pace}`
 }
