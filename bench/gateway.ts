@@ -25,6 +25,8 @@ export interface GatewayPlan {
   readonly adminPort?: number
   readonly engine?: 'uws' | 'node'
   readonly workers?: number
+  /** Its processes run where the system puts them; otherwise each has a core to itself. */
+  readonly isFree?: boolean
   readonly nodeOptions?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
 }
@@ -102,7 +104,8 @@ export class BenchGateway {
   }
 
   launch(command: readonly string[]): void {
-    this.#child = startPinned(loadCore, command, this.#plan.directory)
+    const cores = this.#plan.isFree === true ? `${workerCore},${loadCore}` : loadCore
+    this.#child = startPinned(cores, command, this.#plan.directory)
   }
 
   /** Waits until its workers answer, and moves them to their cores. */
@@ -113,6 +116,7 @@ export class BenchGateway {
       if (performance.now() > deadline) throw new Error(`the gateway is not ready within ${limitMs} ms`)
       await pause(20)
     }
+    if (this.#plan.isFree === true) return
     this.workerPids.forEach((pid, i) => pin(pid, i % 2 === 0 ? workerCore : loadCore))
   }
 

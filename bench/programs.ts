@@ -24,8 +24,8 @@ export function versionOf(program: string, ...words: string[]): string {
   return `${stdout}${stderr}`.split('\n')[0]?.trim() ?? ''
 }
 
-/** Starts a program on one core. What it says on its standard error is shown when it fails. */
-export function startPinned(core: number, command: readonly string[], cwd: string): ChildProcess {
+/** Starts a program on one core, or on those of a list. What it says on its standard error is shown when it fails. */
+export function startPinned(core: number | string, command: readonly string[], cwd: string): ChildProcess {
   const errors = join(cwd, 'stderr.log')
   const file = openSync(errors, 'w')
   const child = spawn('taskset', ['-c', String(core), ...command], { cwd, stdio: ['ignore', 'ignore', file] })
