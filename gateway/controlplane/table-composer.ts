@@ -50,7 +50,8 @@ function siteSpec(site: Site, sources: TableSources): SiteSpec {
     adoption: adoptionSpec(
       site,
       sources.now,
-      (index) => !sources.isLeaving(index) && sources.isServedEverywhere(index),
+      // Of a dead one its visitors are told, with a link to begin anew: they have no token that would say so.
+      (index) => !sources.isLeaving(index) && !sources.isDead(index) && sources.isServedEverywhere(index),
     ),
     rolloutId: site.rollout?.id ?? activeRelease(site)?.registration.version ?? '',
     releases: [...site.releases.values()]

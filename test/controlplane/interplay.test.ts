@@ -179,3 +179,28 @@ t.test(
     t.equal(run.served('1.0.0')?.endsAt ?? null, null)
   },
 )
+
+t.test(
+  'a dead legacy release is boarded by nobody: who comes from before is told, with a way out',
+  async (t) => {
+    const until = instant(1_800_000_000_000 + 24 * hour)
+    const machine = new Machine(t, { session: { legacy: { cookie: 'sid', release: '1.0.0', until } } })
+    machine.drop('1.0.0')
+    machine.drop('2.0.0')
+    const run = await machine.boot()
+    await run.pass(promiseMs + minute)
+    const adoption = () => run.table.sites[0]?.adoption
+    t.equal(adoption()?.release, run.release('1.0.0').index)
+    machine.down.add('http://1.0.0:1')
+    const health = () => run.plane.prober.healthOf(run.release('1.0.0').index, 'http://1.0.0:1' as never)
+    await run.probed('it is seen to fail', () => health()?.state === 'unhealthy')
+    await passed(run, 2 * minute)
+    t.ok(run.eventTypes().includes('release-dead'))
+    t.equal(adoption()?.release, null)
+    t.equal(run.verdictWords('1.0.0'), 'blocked adoption', 'and it is not retired for that')
+    machine.down.clear()
+    await run.probed('it answers again', () => health()?.state === 'healthy')
+    await run.beat()
+    t.equal(adoption()?.release, run.release('1.0.0').index)
+  },
+)
