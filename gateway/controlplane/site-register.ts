@@ -176,7 +176,8 @@ export class SiteRegister {
     this.#nextIndex = saved.nextIndex
     for (const site of saved.sites) {
       const releases = new Map(site.releases.map((release) => [release.registration.version, release]))
-      const policy = { ...laterPolicies, ...site.policy }
+      // In the order of what was saved: the same file as before is no other policy.
+      const policy = { ...site.policy, ...laterPolicies, ...site.policy }
       this.#sites.set(policy.site, { ...site, policy, superseded: [...site.superseded], releases })
     }
   }

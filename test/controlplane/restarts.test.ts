@@ -221,3 +221,13 @@ t.test('boots whose clocks differ by a few milliseconds are no clock jump', asyn
     await again.stop()
   }
 })
+
+t.test('a restart with the same files is no change of policy', async (t) => {
+  const machine = new Machine(t)
+  machine.drop('1.0.0')
+  const run = await machine.boot()
+  await run.beat()
+  await run.stop()
+  const again = await machine.boot()
+  t.notOk(again.eventTypes().includes('policy'))
+})
