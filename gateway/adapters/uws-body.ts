@@ -1,5 +1,5 @@
 // The body of a request of the uWebSockets.js front: paused and read on, and kept from the library's own judgement of
-// slow clients. Knows nothing of the answer, but that a slow one goes first.
+// slow clients. Knows nothing of the answer, but whether it waits for the client.
 import type { HttpResponse } from 'uWebSockets.js'
 import type { ComingBody, SlowBodies } from './slow-bodies.js'
 
@@ -11,8 +11,10 @@ const mostOverrunBytes = 256 * 1024 * 1024
 
 /** Whose body it is. */
 export interface BodyOwner {
-  /** The answer waits for its client: pausing would stop the writable event as well. */
+  /** The answer waits for its client. */
   readonly isSlow: boolean
+  /** The body is paused while the answer waits, and the library tells of no room: it has to be asked for. */
+  askOften(): void
   bodyStalled(): void
   bodyOverran(): void
 }
@@ -49,12 +51,22 @@ export class UwsBody implements ComingBody {
     this.#owner.bodyOverran()
   }
 
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
   pause(): void {
-    if (this.#isPaused || this.#isComplete || this.#owner.isSlow) return
+    if (this.#isPaused || this.#isComplete) return
     this.#isPaused = true
     this.#overrun = 0
     this.heardAt = Infinity
     this.#res.pause()
+    if (this.#owner.isSlow) this.#owner.askOften()
+  }
+
+  /** The library reads on by itself when a write has met a slow client. */
+  stayPaused(): void {
+    if (this.#isPaused && !this.#isComplete) this.#res.pause()
   }
 
   resume(): void {

@@ -113,6 +113,8 @@ export class UwsDownstream implements Downstream, WaitingAnswer, BodyOwner {
 
   end(): void {
     this.#hasEnded = true
+    // What is left of the request is nobody's: read, so that the connection can go on, and end.
+    this.resumeBody()
   }
 
   /** Answers 101 with these fields and lets go of the request; false: it is gone. */
@@ -135,6 +137,7 @@ export class UwsDownstream implements Downstream, WaitingAnswer, BodyOwner {
     }
     if (this.isSlow) this.#keepChunks()
     else this.#send()
+    if (this.isSlow) this.#body?.stayPaused()
     return !this.isSlow
   }
 
@@ -268,8 +271,7 @@ export class UwsDownstream implements Downstream, WaitingAnswer, BodyOwner {
     if (!this.isSlow && !this.#slowClients.has(this)) this.progressAt = performance.now()
     this.isSlow = true
     this.#slowClients.add(this)
-    // Paused reading would stop the writable event as well.
-    this.resumeBody()
+    if (this.#body?.isPaused === true) this.askOften()
     if (this.#isWatching) return
     this.#isWatching = true
     this.#res.onWritable(() => this.pump())
@@ -282,10 +284,33 @@ export class UwsDownstream implements Downstream, WaitingAnswer, BodyOwner {
   }
 
   retry(): void {
-    if (this.#isOver) return
+    // While the request is paused it is asked anyway.
+    if (this.#isOver || this.#body?.isPaused === true) return
     // With nothing but the library's own buffer to send, its emptiness is for the library to tell.
     if (this.#chunks.length === 0) this.#res.cork(noop)
     else this.#resend()
+  }
+
+  askOften(): void {
+    this.#slowClients.askOften(this)
+  }
+
+  ask(): boolean {
+    if (this.#isOver || !this.isSlow || this.#body?.isPaused !== true) return false
+    if (this.#response?.framing === 'length') this.#resend()
+    else this.#askByAByte()
+    if (!this.#isOver && this.isSlow) this.#body.stayPaused()
+    return true
+  }
+
+  /** Whether the library's buffer is empty only a write tells, which it keeps: so it is a small one. */
+  #askByAByte(): void {
+    this.#res.cork(noop)
+    let hasRoom = false
+    if (this.#chunks.length > 0) this.#res.cork(() => (hasRoom = this.#res.write(this.#nextPiece(1))))
+    // With nothing to ask with, the application may say something.
+    else this.#events?.onDrained()
+    if (hasRoom) this.pump()
   }
 
   #resend(): boolean {

@@ -201,8 +201,6 @@ async function echoThrough(t: Test, { port, path, pid }: { port: number; path: s
 
 t.test('a client that sends and takes nothing yet costs a window, and loses nothing', async (t) => {
   const node = await startBefore({ AMARRE_LISTEN_HTTP: '{ address: "127.0.0.1:0", engine: node }' })
-  for (const each of [node]) {
-    const [pid = 0] = await each.workers()
-    await echoThrough(t, { port: each.port, path: '/echo', pid })
-  }
+  await echoThrough(t, { port: node.port, path: '/echo', pid: (await node.workers())[0] ?? 0 })
+  for (const path of ['/echo', '/echo-sized']) await echoThrough(t, { port: gateway.port, path, pid: worker })
 })
