@@ -1,7 +1,7 @@
 // What a client gets whose request does not reach the application: an error page with a way out where there is one,
 // or the restart that he asked for there.
 import type { ErrorCode, GatewayError } from '../domain/errors.js'
-import { isNavigation } from '../domain/request-facts.js'
+import { isNavigation, isSafeMethod } from '../domain/request-facts.js'
 import type { ReleaseRoute, SiteRoute } from '../domain/routing-table.js'
 import { errorResponse, redirectResponse, type ErrorResponse, type WayOut } from './error-response.js'
 import { previewEnded } from './preview-door.js'
@@ -58,9 +58,10 @@ function previewWayOut(code: ErrorCode, head: RequestHead): WayOut | null {
  */
 export function publicError(error: GatewayError, route: FailedRoute): ErrorCode {
   const isUnreached = error.code === 'connect_refused' || error.code === 'connect_timeout'
-  if (!isUnreached) return error.code
-  if (route.release.isDead && route.identity.token !== null) return 'release_gone'
-  return route.mayLeaveTarget ? error.code : 'target_gone'
+  const isOfDead = route.release.isDead && route.identity.token !== null && error.side !== 'downstream'
+  // What may have been carried out before it failed is not to be tried again by who reads `Retry-After`.
+  if (isOfDead && (isUnreached || isSafeMethod(route.identity.method))) return 'release_gone'
+  return isUnreached && !route.mayLeaveTarget ? 'target_gone' : error.code
 }
 
 /** Where a request went that failed. */

@@ -6,6 +6,7 @@ import { Activity } from '../../gateway/dataplane/activity.js'
 import { TokenReader, type KeyRing } from '../../gateway/dataplane/affinity-token.js'
 import { ExchangeSession } from '../../gateway/dataplane/exchange-session.js'
 import { OpenExchanges, type OpenExchange } from '../../gateway/dataplane/open-exchanges.js'
+import { publicError, type FailedRoute } from '../../gateway/dataplane/refusal.js'
 import type { RequestIdentity } from '../../gateway/dataplane/request-identity.js'
 import { fieldMasks, fieldValues, isEventStream, keptRuns } from '../../gateway/dataplane/response-fields.js'
 import { handout, type HandoutInput, type ResponseFacts } from '../../gateway/dataplane/session-handout.js'
@@ -16,6 +17,7 @@ import { FieldNames } from '../../gateway/dataplane/upstream/field-names.js'
 import { ParsedHead } from '../../gateway/dataplane/upstream/response-head.js'
 import type { WorkerState } from '../../gateway/dataplane/worker-state.js'
 import type { SessionDecision } from '../../gateway/domain/affinity.js'
+import { GatewayError, type ErrorCode } from '../../gateway/domain/errors.js'
 import { fieldKindOf, responseFields } from '../../gateway/domain/headers.js'
 import type {
   ReleaseIndex,
@@ -804,4 +806,28 @@ t.test('an empty list says so once: at once, or when the last has left', async (
   list.add(one)
   list.remove(one)
   t.equal(calls, 2, 'a late request does not make it say so again')
+})
+
+t.test('what fails on a dead release has a way out, however it fails; nothing unsafe is tried twice', (t) => {
+  const told = (
+    code: ErrorCode,
+    { isDead = true, method = 'GET', token = true, mayLeaveTarget = false } = {},
+  ) =>
+    publicError(new GatewayError(code), {
+      release: { isDead },
+      identity: { method, token: token ? {} : null },
+      mayLeaveTarget,
+    } as unknown as FailedRoute)
+  for (const code of ['connect_refused', 'connection_lost', 'response_timeout', 'queue_timeout'] as const) {
+    t.equal(told(code), 'release_gone', code)
+    t.equal(told(code, { mayLeaveTarget: true }), 'release_gone')
+    t.equal(told(code, { token: false, mayLeaveTarget: true }), code, 'who has no session has no need of it')
+    t.equal(told(code, { isDead: false, mayLeaveTarget: true }), code)
+  }
+  t.equal(told('connect_refused', { method: 'POST' }), 'release_gone', 'nothing was sent')
+  t.equal(told('response_timeout', { method: 'POST' }), 'response_timeout', 'it may have been carried out')
+  t.equal(told('body_too_large'), 'body_too_large')
+  t.equal(told('connect_refused', { isDead: false }), 'target_gone')
+  t.equal(told('response_timeout', { isDead: false }), 'response_timeout')
+  t.end()
 })
