@@ -35,6 +35,8 @@ export class OperatorOrders {
   activate(site: Site, release: Release, order: Order): void {
     const isArm = otherArm(site, release) !== null
     if (release.state.name === 'active' && !isArm) return
+    // It is being checked, by the same order.
+    if (site.ordered?.version === release.registration.version) return
     // In a rollout the stable release has all births back when they are taken from the candidate: that is going back.
     if (isStable(site, release)) {
       return void this.rollback(site, { ...order, to: release.registration.version })
@@ -43,11 +45,14 @@ export class OperatorOrders {
     if (impossible !== null) throw impossible
     this.#yieldOrThrow(site, refusedActivation(site, release, this.#parts.clock.now()), order)
     this.#yieldOrThrow(site, refusedByRequirements(this.#parts.register, release), order)
+    this.#readyOrThrow(site, release, order)
     this.#board(site, release, order)
   }
 
   /** Back to the last good former release, or to an older one by name. */
   rollback(site: Site, order: Order & { readonly to: string | null }): Release {
+    const done = rolledBackTo(site, order.to)
+    if (done !== null) return done
     const release = rollbackTarget(site, order.to)
     const impossible = impossibleActivation(release)
     if (impossible !== null) throw impossible
@@ -55,6 +60,8 @@ export class OperatorOrders {
     if (!isStable(site, release)) {
       this.#yieldOrThrow(site, refusedByRequirements(this.#parts.register, release), order)
     }
+    this.#readyOrThrow(site, release, order)
+    site.wentBackTo = release.registration.version
     this.#board(site, release, { ...order, by: `rollback by ${order.by}` })
     return release
   }
@@ -102,20 +109,24 @@ export class OperatorOrders {
     this.#parts.events.add('forced', cause, { site: site.policy.site })
   }
 
+  /** A retired release is checked first, and boards when it has passed. */
+  #readyOrThrow(site: Site, release: Release, order: Order): void {
+    if (release.state.name === 'retired') return
+    if (!isStable(site, release) && !this.#parts.isHealthy(release) && !order.force) {
+      const detail = `a target of "${release.registration.version}" does not answer its probes`
+      throw new RuleRefusal('activate-needs-health', detail)
+    }
+    if (!this.#parts.publisher.isServedEverywhere(release.index)) {
+      throw new RuleRefusal('activate-needs-serving', 'not every worker serves it yet: try again in a moment')
+    }
+  }
+
   #board(site: Site, release: Release, order: Order): void {
     const { version } = release.registration
     if (release.state.name === 'retired') {
       site.ordered = { version, by: order.by }
       this.#parts.apply(site, release, { type: 'check' }, order.by)
-      return this.#parts.settle()
-    }
-    if (!isStable(site, release) && !this.#parts.isHealthy(release) && !order.force) {
-      throw new RuleRefusal('activate-needs-health', `a target of "${version}" does not answer its probes`)
-    }
-    if (!this.#parts.publisher.isServedEverywhere(release.index)) {
-      throw new RuleRefusal('activate-needs-serving', 'not every worker serves it yet: try again in a moment')
-    }
-    this.#parts.activate(site, release, `${order.by}${order.force ? ', forced' : ''}`)
+    } else this.#parts.activate(site, release, `${order.by}${order.force ? ', forced' : ''}`)
     this.#parts.settle()
   }
 }
@@ -123,6 +134,16 @@ export class OperatorOrders {
 /** The stable release of a rollout has births already: giving it all of them makes nothing worse. */
 function isStable(site: Site, release: Release): boolean {
   return site.rollout?.stable === release.registration.version
+}
+
+/** Going back a second time changes nothing: not to what was left for being bad, nor further back. Null: not done yet. */
+function rolledBackTo(site: Site, to: string | null): Release | null {
+  const release = [...site.releases.values()].find(
+    ({ registration }) => registration.version === (to ?? site.wentBackTo),
+  )
+  if (release === undefined || site.rollout !== null) return null
+  const isOnItsWay = site.ordered?.version === release.registration.version
+  return release.state.name === 'active' || isOnItsWay ? release : null
 }
 
 /**

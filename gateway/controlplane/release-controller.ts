@@ -210,6 +210,7 @@ export class ReleaseController {
     }
     this.#apply(site, release, { type: 'activate' }, cause)
     site.wasEverActive = true
+    if (site.wentBackTo !== release.registration.version) site.wentBackTo = null
     if (site.ordered?.version === release.registration.version) site.ordered = null
   }
 

@@ -31,6 +31,8 @@ export interface Site {
   ordered: { readonly version: ReleaseVersion; readonly by: string } | null
   /** `active` of the site's file, where an order was forced against it: ignored until the file says otherwise. */
   overruled: ReleaseVersion | null
+  /** The release that the last rollback went back to, until another becomes active: the same order again is done. */
+  wentBackTo: ReleaseVersion | null
   /** Two releases share the births while it lasts, and both are active; else at most one is. */
   rollout: Rollout | null
   /** Releases whose sessions ended with them, for as long as one of their tokens is honoured. */
@@ -54,6 +56,7 @@ export interface SavedSite {
   readonly frozenBy: string | null
   readonly ordered: { readonly version: ReleaseVersion; readonly by: string } | null
   readonly overruled: ReleaseVersion | null
+  readonly wentBackTo: ReleaseVersion | null
   readonly rollout: Rollout | null
   readonly ended: readonly EndedRelease[]
 }
@@ -76,6 +79,8 @@ function bounded(superseded: readonly SupersededPromise[]): SupersededPromise[] 
 
 /** What a site that was saved by an earlier version has not. */
 const laterPolicies = { hsts: null, errorPages: [] } as const
+
+const laterSites = { wentBackTo: null } as const
 
 export class SiteRegister {
   readonly #sites = new Map<SiteName, Site>()
@@ -105,6 +110,7 @@ export class SiteRegister {
       frozenBy: null,
       ordered: null,
       overruled: null,
+      wentBackTo: null,
       rollout: null,
       ended: [],
     }
@@ -178,7 +184,7 @@ export class SiteRegister {
       const releases = new Map(site.releases.map((release) => [release.registration.version, release]))
       // In the order of what was saved: the same file as before is no other policy.
       const policy = { ...site.policy, ...laterPolicies, ...site.policy }
-      this.#sites.set(policy.site, { ...site, policy, superseded: [...site.superseded], releases })
+      this.#sites.set(policy.site, { ...laterSites, ...site, policy, superseded: [...site.superseded], releases })
     }
   }
 }

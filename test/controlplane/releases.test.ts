@@ -263,3 +263,38 @@ t.test(
     t.notOk(run.plane.evidence.save().some((each) => each.index === index))
   },
 )
+
+t.test('going back a second time changes nothing; further back goes by name', async (t) => {
+  const { machine, run } = await superseded(t)
+  machine.monotonic++
+  machine.drop('3.0.0')
+  await run.follow()
+  const back = (gateway: Run, to: string | null = null): string =>
+    gateway.plane.controller.orders.rollback(gateway.site, { ...order, to }).registration.version
+  t.equal(back(run), '2.0.0')
+  t.equal(back(run), '2.0.0', 'not to what was left')
+  t.equal(back(run, '2.0.0'), '2.0.0')
+  await run.stop()
+  const again = await machine.boot()
+  t.equal(back(again), '2.0.0', 'after a restart either')
+  t.ok(again.states.includes('2.0.0 active'))
+  machine.monotonic++
+  t.equal(back(again, '1.0.0'), '1.0.0')
+  machine.monotonic++
+  again.plane.controller.orders.activate(again.site, again.release('3.0.0'), order)
+  t.equal(back(again), '1.0.0', 'after another activation it is an order of its own')
+})
+
+t.test('a retired release comes back by way of checking, and the order for it may be repeated', async (t) => {
+  const { machine, run } = await superseded(t)
+  for (let i = 0; i < 6; i++) await run.pass(promiseMs)
+  t.same(run.states, ['1.0.0 retired', '2.0.0 active'])
+  machine.down.add('http://1.0.0:1')
+  const { orders } = run.plane.controller
+  for (const force of [false, false, true]) orders.rollback(run.site, { by: 'test', force, to: null })
+  orders.activate(run.site, run.release('1.0.0'), order)
+  t.same(run.states, ['1.0.0 checking', '2.0.0 active'], 'until it has passed births stay')
+  machine.down.clear()
+  await run.probed('1.0.0 is active', () => run.release('1.0.0').state.name === 'active')
+  t.same(run.states, ['1.0.0 active', '2.0.0 draining'])
+})
