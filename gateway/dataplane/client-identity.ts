@@ -61,5 +61,13 @@ function forwardedFor(head: RequestHead): string[] {
   head.names.forEach((name, i) => {
     if (name === 'x-forwarded-for') values.push(...(head.values[i] ?? '').split(','))
   })
-  return values.map((value) => value.trim())
+  return values.map((value) => withoutPort(value.trim()))
+}
+
+/** Some balancers tell the port as well: `192.0.2.1:5000`, `[2001:db8::1]:5000`. */
+const bracketed = /^\[([0-9a-f:.]+)\](?::\d{1,5})?$/i
+const withPort = /^([\d.]+):\d{1,5}$/
+
+function withoutPort(value: string): string {
+  return (bracketed.exec(value) ?? withPort.exec(value))?.[1] ?? value
 }

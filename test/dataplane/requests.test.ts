@@ -148,6 +148,9 @@ t.test(
       ['several fields are one chain', [...chain('6.6.6.6'), ...chain('1.1.1.1')], '192.0.2.1', '1.1.1.1'],
       ['IPv6', chain('2001:db8::9'), '2001:db8::1', '2001:db8::1'],
       ['IPv6 client', chain('2a00::9'), '2001:db8::1', '2a00::9'],
+      ['an address with its port', chain('6.6.6.6, 1.1.1.1:5000'), '192.0.2.1', '1.1.1.1'],
+      ['IPv6 with its port', chain('[2a00::9]:5000, 192.0.2.7:80'), '192.0.2.1', '2a00::9'],
+      ['a port that is none ends the chain', chain('1.1.1.1:x'), '192.0.2.1', '192.0.2.1'],
       ['what is no address ends the chain', chain('1.1.1.1, unknown'), '192.0.2.1', '192.0.2.1'],
       ['an empty chain', chain(''), '192.0.2.1', '192.0.2.1'],
     ]
