@@ -6,6 +6,7 @@ import type { ExplainBody } from '../controlplane/admin-protocol-desk.js'
 import type { OrderBody } from '../controlplane/admin-protocol.js'
 import { productVersion } from '../product.js'
 import type { AdminClient } from './admin-client.js'
+import { exampleText } from './examples.js'
 import { Failure } from './failure.js'
 import type { ExitCode } from './failure.js'
 import type { PlaceOptions } from './gateway-place.js'
@@ -158,7 +159,7 @@ asking('recall', 'move everybody on a former release to another one that can tak
 
 asking(
   'wait',
-  'block until a release is retirable; exits 4 when time is up, 3 when the verdict is unknown then',
+  'block until a release is retirable; exits 0 then, 4 when time is up, 3 when the verdict is unknown by then, 2 without such a release',
 )
   .argument('<site>')
   .argument('<version>')
@@ -225,6 +226,7 @@ function asking(name: string, description: string, parent: Command = program): C
   return parent
     .command(name)
     .description(description)
+    .addHelpText('after', exampleText(name))
     .hook('preAction', () => endWithReader(terminal.out))
     .option('--config <dir>', 'configuration directory of the gateway', defaultDirectory)
     .option('--admin <url>', "the gateway's admin address, instead of what the configuration says")

@@ -184,7 +184,13 @@ export class SiteRegister {
       const releases = new Map(site.releases.map((release) => [release.registration.version, release]))
       // In the order of what was saved: the same file as before is no other policy.
       const policy = { ...site.policy, ...laterPolicies, ...site.policy }
-      this.#sites.set(policy.site, { ...laterSites, ...site, policy, superseded: [...site.superseded], releases })
+      this.#sites.set(policy.site, {
+        ...laterSites,
+        ...site,
+        policy,
+        superseded: [...site.superseded],
+        releases,
+      })
     }
   }
 }

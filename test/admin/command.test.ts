@@ -308,6 +308,8 @@ t.test('a command line that is none exits with 2, help and version with 0', asyn
   t.equal(help.exitCode, 0)
   t.match(help.out, /start .*check .*init .*status .*events .*retire .*keys /s)
   t.match(version, { exitCode: 0, out: /^\d+\.\d+\.\d+\n$/ })
+  const wait = await amarre(['help', 'wait'], empty)
+  t.match(wait.out, /Examples:\n {2}amarre wait shop 2\.4\.0 --for active --timeout 5m/)
 })
 
 t.test('init writes a configuration that check accepts, and overwrites nothing', async (t) => {
