@@ -38,18 +38,19 @@ async function run({ directory, dist }: Setting): Promise<Finding> {
     await gateway.birthsOn('r1')
     const [worker = 0] = gateway.workerPids
     const now = (): Promise<ProbeReading> => probes.read(worker)
-    // Code, buffers and room for so many requests at once come with the first ones.
-    await hold(gateway.port, '/2k', upstreams, upstreams)
+    // Code and buffers come with the first ones; few at a time: few connections to the application.
+    await hold(gateway.port, '/2k', upstreams, 20)
     const atFirst = await now()
-    await hold(gateway.port, '/held', upstreams, upstreams)
-    const withUpstreams = await now()
-    application.tell('count')
-    const idle = Number(await application.next())
-    const before = await now()
     const guests = await open(gateway.port, '/2k', clients, together)
     const withClients = await now()
     end(guests)
-    const seen = { atFirst, withUpstreams, idle, before, withClients }
+    await pause(1_000)
+    const before = await now()
+    const few = await connectionsOf(application)
+    await hold(gateway.port, '/held', upstreams, upstreams)
+    const withUpstreams = await now()
+    const idle = (await connectionsOf(application)) - few
+    const seen = { atFirst, withClients, before, withUpstreams, idle }
     return { figures: figuresOf(seen), raw: seen }
   } finally {
     await gateway.stop()
@@ -83,23 +84,29 @@ async function hold(port: number, path: string, count: number, atATime: number):
   await pause(1_000)
 }
 
+async function connectionsOf(application: ForkedProgram): Promise<number> {
+  application.tell('count')
+  return Number(await application.next())
+}
+
 function end(sockets: readonly Socket[]): void {
   for (const socket of sockets) socket.destroy()
 }
 
 interface Seen {
   readonly atFirst: ProbeReading
-  readonly withUpstreams: ProbeReading
-  readonly idle: number
-  readonly before: ProbeReading
   readonly withClients: ProbeReading
+  readonly before: ProbeReading
+  readonly withUpstreams: ProbeReading
+  /** Connections to the application that came with them. */
+  readonly idle: number
 }
 
-function figuresOf({ atFirst, withUpstreams, idle, before, withClients }: Seen): Figure[] {
+function figuresOf({ atFirst, withClients, before, withUpstreams, idle }: Seen): Figure[] {
   const per = (what: string, value: number): Figure => ({ what, value, unit: 'bytes', target: null })
-  const client = (withClients.ownBytes - before.ownBytes) / clients
+  const client = (withClients.ownBytes - atFirst.ownBytes) / clients
   // Memory that the requests held at once does not come back: this one is told by what is in use.
-  const upstream = (withUpstreams.usedBytes - atFirst.usedBytes) / idle
+  const upstream = (withUpstreams.usedBytes - before.usedBytes) / idle
   return [
     per(`one of ${clients} idle clients`, client),
     per(`one of ${idle} idle connections to the application`, upstream),

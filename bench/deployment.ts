@@ -39,7 +39,7 @@ export const deployment: Scenario = {
   run,
 }
 
-async function run({ directory, dist }: Setting): Promise<Finding> {
+async function run({ directory, dist, rate: given }: Setting): Promise<Finding> {
   const upstream = await startUpstream(directory, deployments + 1)
   const folder = join(directory, 'amarre')
   mkdirSync(folder)
@@ -49,7 +49,7 @@ async function run({ directory, dist }: Setting): Promise<Finding> {
     gateway.drop('shop', '1.0.0', upstream.releases[0].port)
     await gateway.start()
     await gateway.birthsOn('r1')
-    const rate = await halfOf(gateway, folder)
+    const rate = given ?? (await halfOf(gateway, folder))
     const load = (seconds: number) => ({
       port: gateway.port,
       path: '/2k',

@@ -31,7 +31,7 @@ async function run(setting: Setting): Promise<Finding> {
     }
     const own = entrants.find(({ name }) => name === 'amarre')
     if (own === undefined) throw new Error('latency is measured at half of what "amarre" can carry')
-    const rate = (await capacityOf(own)) / 2
+    const rate = setting.rate ?? (await capacityOf(own)) / 2
     const running = { ...own.running, port: upstream.releases[0].port }
     const all = [{ ...own, name: 'direct', running }, ...entrants]
     const samples: LatencySample[] = []

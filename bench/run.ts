@@ -1,5 +1,5 @@
 // The benchmark: runs the scenarios that are asked for, prints what they found and keeps it raw.
-// Usage: node dist/bench/run.js [--quick] [--scenario a,b] [--rounds N] [--seconds N] [--only a,b] [--cases a,b] [--before DIST]
+// Usage: node dist/bench/run.js [--quick] [--scenario a,b] [--rounds N] [--seconds N] [--rate N] [--only a,b] [--cases a,b] [--before DIST]
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +26,8 @@ const { values: flags } = parseArgs({
     scenario: { type: 'string' },
     rounds: { type: 'string' },
     seconds: { type: 'string' },
+    /** Requests a second for latency and deployments, on a machine that cannot keep half of what one worker can carry. */
+    rate: { type: 'string' },
     /** Contenders by name. */
     only: { type: 'string' },
     /** Loads of the scenario `requests` by name. */
@@ -81,6 +83,7 @@ try {
       dist: fileURLToPath(new URL('../', import.meta.url)),
       rounds: Number(flags.rounds ?? (flags.quick ? 3 : 4)),
       seconds: Number(flags.seconds ?? (flags.quick ? 2 : 1)),
+      rate: flags.rate === undefined ? null : Number(flags.rate),
       only,
     }
     const { figures, raw } = await run(setting)

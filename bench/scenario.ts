@@ -19,6 +19,8 @@ export interface Setting {
   readonly dist: string
   readonly rounds: number
   readonly seconds: number
+  /** Requests a second where a scenario keeps a rate; null: half of what one worker can carry. */
+  readonly rate: number | null
   /** Names of contenders that take part; null: all. */
   readonly only: readonly string[] | null
 }
