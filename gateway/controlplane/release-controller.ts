@@ -201,17 +201,19 @@ export class ReleaseController {
 
   /** All births go to the release from now on; whoever had them drains, and a rollout is over. */
   #activate(site: Site, release: Release, cause: string): void {
-    const because = this.rollouts.end(site, release, cause)
+    const { version } = release.registration
+    const isAbort = site.rollout?.stable === version
+    const unproven = this.rollouts.end(site, release, cause)
     for (const other of activeReleases(site)) {
       if (other.index === release.index) continue
-      const why = because === 'superseded' ? `"${release.registration.version}" is active` : cause
-      this.#apply(site, other, { type: 'drain', because }, why)
-      if (because === 'aborted') this.rollouts.releaseBorn(site, current(site, other), release, cause)
+      const because = other.registration.version === unproven ? 'aborted' : 'superseded'
+      this.#apply(site, other, { type: 'drain', because }, isAbort ? cause : `"${version}" is active`)
+      if (isAbort) this.rollouts.releaseBorn(site, current(site, other), release, cause)
     }
     this.#apply(site, release, { type: 'activate' }, cause)
     site.wasEverActive = true
-    if (site.wentBackTo !== release.registration.version) site.wentBackTo = null
-    if (site.ordered?.version === release.registration.version) site.ordered = null
+    if (site.wentBackTo !== version) site.wentBackTo = null
+    if (site.ordered?.version === version) site.ordered = null
   }
 
   /** Visitors from before the gateway may board it although it was never active. */

@@ -2,7 +2,8 @@
 // event. Births change hands through the controller's `activate`; release state is changed there alone.
 import type { Clock } from '../domain/ports.js'
 import { recentArms, withSample, type ArmFigures, type ArmSample } from '../domain/arm-figures.js'
-import type { DrainCause, Release, ReleaseEvent } from '../domain/release.js'
+import type { ReleaseVersion } from '../domain/ids.js'
+import type { Release, ReleaseEvent } from '../domain/release.js'
 import {
   begunRollout,
   candidateShare,
@@ -103,23 +104,23 @@ export class Rollouts {
   }
 
   /**
-   * All births are about to go to one release: a rollout of the site is over, and how it ended is told. Gives why the
-   * others drain.
+   * All births are about to go to one release: a rollout of the site is over, and how it ended is told. Gives the candidate
+   * that has not passed its steps; null for none.
    */
-  end(site: Site, winner: Release, cause: string): DrainCause {
+  end(site: Site, winner: Release, cause: string): ReleaseVersion | null {
     const { rollout } = site
-    if (rollout === null) return 'superseded'
+    if (rollout === null) return null
     const { version } = winner.registration
     const figures = armsText(rollout, this.#evidence(site, rollout).judged)
     site.rollout = null
     this.#watches.delete(site)
     if (version === rollout.stable) {
       this.#say(site, rollout, 'rollout-aborted', `${cause}; ${figures}; ${bornText(site, rollout)}`)
-      return 'aborted'
-    }
-    if (version === rollout.candidate) this.#say(site, rollout, 'rollout-finished', `${cause}; ${figures}`)
-    else this.#say(site, rollout, 'rollout-ended', `"${version}" takes its place: ${cause}; ${figures}`)
-    return 'superseded'
+    } else if (version === rollout.candidate) {
+      this.#say(site, rollout, 'rollout-finished', `${cause}; ${figures}`)
+      return null
+    } else this.#say(site, rollout, 'rollout-ended', `"${version}" takes its place: ${cause}; ${figures}`)
+    return rollout.candidate
   }
 
   /** Those born on an aborted candidate move to the stable release where both the file and the rule say so. */

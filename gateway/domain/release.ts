@@ -69,7 +69,10 @@ export interface Release {
   readonly isFounder: boolean
   /** The last activation; null: never. Orders what is "previous". */
   readonly activatedAt: number | null
-  /** It gave its births back because it was bad: nothing but an operator or a new drop brings it back. */
+  /**
+   * It gave its births back because it was bad, or before its rollout had shown that it was good: nothing but an operator
+   * or a new drop brings it back.
+   */
   readonly wasGivenUp: boolean
   /** Targets of the registration before, while none of the present ones has proved itself yet. */
   readonly formerTargets: readonly TargetUrl[]
