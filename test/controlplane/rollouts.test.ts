@@ -312,7 +312,11 @@ t.test('a newer automatic release takes the place of both arms; another one in s
   t.same(run.states, ['1.0.0 draining', '2.0.0 draining', '3.0.0 staged', '1.5.0 staged', '4.0.0 active'])
   t.match(eventsOf(run, 'rollout-ended'), [/^"4.0.0" takes its place: activate: auto/])
   run.plane.controller.orders.rollback(run.site, { ...order, to: null })
-  t.match(run.states, ['1.0.0 active', '2.0.0 draining'], 'back to what was good, not to what was being tried')
+  t.match(
+    run.states,
+    ['1.0.0 active', '2.0.0 draining'],
+    'back to what was good, not to what was being tried',
+  )
 })
 
 t.test('a freeze and a closed window hold a rollout where it is; going back is free', async (t) => {
