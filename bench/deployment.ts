@@ -15,8 +15,8 @@ const betweenMs = 2_800
 const quietSeconds = 15
 /** Files stay for so many deployments after theirs: until then their releases drain. */
 const filesKept = 3
-/** So many newcomers come in a second, each in the place of a visitor: in less than a minute everybody has changed. */
-const birthsASecond = 20
+/** So many newcomers come in a second, each in the place of a visitor: within twenty seconds everybody has changed. */
+const birthsASecond = 60
 /** Sessions idle out and releases are removed within this time after the load. */
 const departureMs = 30_000
 const visitors = 200
@@ -29,7 +29,7 @@ health: { interval: 1s, healthyAfter: 1 }
 `
 
 interface Event {
-  readonly kind: string
+  readonly type: string
   readonly to?: string
 }
 
@@ -102,7 +102,7 @@ async function eventsOnceRemoved(gateway: BenchGateway): Promise<readonly Event[
   const deadline = performance.now() + departureMs
   for (;;) {
     const events = (await gateway.ask('/api/v1/events?limit=1000')) as readonly Event[]
-    const removed = events.filter(({ kind }) => kind === 'removed').length
+    const removed = events.filter(({ type }) => type === 'removed').length
     if (removed === deployments - filesKept + 1 || performance.now() > deadline) return events
     await pause(500)
   }
@@ -121,7 +121,7 @@ function figuresOf({ rate, quiet, busy, events }: Seen): Figure[] {
     { what: 'rate', value: rate, unit: '/s', target: null },
     { what: 'releases activated', value: count(({ to }) => to === 'active'), unit: '', target: null },
     { what: 'releases drained', value: count(({ to }) => to === 'draining'), unit: '', target: null },
-    { what: 'releases removed', value: count(({ kind }) => kind === 'removed'), unit: '', target: null },
+    { what: 'releases removed', value: count(({ type }) => type === 'removed'), unit: '', target: null },
     { what: 'births meanwhile', value: busy.newcomers, unit: '', target: null },
     { what: 'requests meanwhile', value: busy.requests, unit: '', target: null },
     { what: 'requests that failed', value: failedOf(busy), unit: '', target: 'none' },
