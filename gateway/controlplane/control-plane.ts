@@ -14,6 +14,7 @@ import { HealthProber, type Probe } from './health-prober.js'
 import { KeyKeeper } from './key-keeper.js'
 import type { SavedKeyRing } from './key-ring.js'
 import type { LedgerKeeper } from './ledger-keeper.js'
+import { OnceATurn } from './once-a-turn.js'
 import { ProvisionalWindow } from './provisional-window.js'
 import { Publisher } from './publisher.js'
 import { Readiness } from './readiness.js'
@@ -71,6 +72,8 @@ export class ControlPlane implements SupervisorEvents {
   readonly reloads = { applied: 0, rejected: 0 }
   readonly #time: TimeKeeper
   readonly #state: StateKeeper
+  /** Of 200 releases the first probes answer all at once: settled one by one a start took 1.3 s longer. */
+  readonly #settling = new OnceATurn(() => this.controller.settle())
   #timers: NodeJS.Timeout[] = []
 
   constructor(parts: ControlPlaneParts, config: LoadedConfig) {
@@ -90,7 +93,7 @@ export class ControlPlane implements SupervisorEvents {
     this.events.onKept = () => this.webhooks.wake()
     this.evidence = new EvidenceBook(ledger, this.traffic, clock)
     this.doubts = new Doubts(recovery.doubts)
-    this.prober = new HealthProber(parts.probe, clock, () => this.controller.settle())
+    this.prober = new HealthProber(parts.probe, clock, () => this.#settling.ask())
     this.publisher = new Publisher(parts.supervisor)
     this.keyKeeper = new KeyKeeper(parts.keys.ring, {
       clock,
@@ -348,6 +351,7 @@ export class ControlPlane implements SupervisorEvents {
     this.controller.retirement.judge()
     // After the last verdicts: what they change is probed anew.
     this.prober.stop()
+    this.#settling.cancel()
     this.events.add('stopped', 'the gateway was told to stop')
     await this.#state.checkpoint(true)
     this.webhooks.stop()
