@@ -1,6 +1,7 @@
 // Probes of targets, answered one by one.
 import t from 'tap'
 import { HealthProber, type Probe, type ProbePlan } from '../../gateway/controlplane/health-prober.js'
+import { OnceATurn } from '../../gateway/controlplane/once-a-turn.js'
 import type { ReleaseIndex, TargetUrl } from '../../gateway/domain/ids.js'
 import type { HealthPolicy } from '../../gateway/domain/site-policy.js'
 
@@ -118,4 +119,22 @@ t.test('a release that is to be checked is asked at once, whatever the interval 
   const third = await next()
   t.equal(prober.healthOf(one, url)?.state, 'healthy', 'and again soon after')
   third.answer(true)
+})
+
+t.test('what is said in one turn is acted upon once, and not at all when it was called off', async (t) => {
+  const turn = () => new Promise<void>((resolve) => setImmediate(resolve))
+  let done = 0
+  const settling = new OnceATurn(() => done++)
+  settling.ask()
+  settling.ask()
+  t.equal(done, 0, 'others of this turn may still speak')
+  await turn()
+  t.equal(done, 1)
+  settling.ask()
+  await turn()
+  t.equal(done, 2, 'another turn is another time')
+  settling.ask()
+  settling.cancel()
+  await turn()
+  t.equal(done, 2)
 })
