@@ -18,6 +18,7 @@ import { departureStatus } from './departure-status.js'
 import type { GatewayReading, GatewayView, Order, RecallOrder, ReleaseReading } from './gateway-view.js'
 import { plannedActivation } from './planned-activation.js'
 import { rolloutStatus } from './rollout-status.js'
+import { knownRelease, knownSite } from './known-release.js'
 import { RuleRefusal } from './rule-refusal.js'
 import { birthShare, compareReleases, isFrozen, type Site } from './site-register.js'
 import { requirementsOf } from './site-requirements.js'
@@ -98,34 +99,37 @@ export class GatewayReader implements GatewayView {
   }
 
   async activate(siteName: string, version: string, order: Order): Promise<ReleaseStatus> {
-    const { site, release } = this.#known(siteName, version)
+    const { site, release } = knownRelease(this.#plane.register, siteName, version)
     this.#plane.controller.orders.activate(site, release, order)
-    return this.#releaseStatus(this.#known(siteName, version).release)
+    return this.#releaseStatus(knownRelease(this.#plane.register, siteName, version).release)
   }
 
   async drain(siteName: string, version: string, order: Order): Promise<ReleaseStatus> {
-    const { site, release } = this.#known(siteName, version)
+    const { site, release } = knownRelease(this.#plane.register, siteName, version)
     this.#plane.controller.orders.drain(site, release, order)
-    return this.#releaseStatus(this.#known(siteName, version).release)
+    return this.#releaseStatus(knownRelease(this.#plane.register, siteName, version).release)
   }
 
   async rollback(siteName: string, order: Order & { readonly to: string | null }): Promise<ReleaseStatus> {
-    const { registration } = this.#plane.controller.orders.rollback(this.#knownSite(siteName), order)
-    return this.#releaseStatus(this.#known(siteName, registration.version).release)
+    const { registration } = this.#plane.controller.orders.rollback(
+      knownSite(this.#plane.register, siteName),
+      order,
+    )
+    return this.#releaseStatus(knownRelease(this.#plane.register, siteName, registration.version).release)
   }
 
   async freeze(siteName: string, order: Order): Promise<SiteStatus> {
-    this.#plane.controller.orders.freeze(this.#knownSite(siteName), order)
-    return this.#siteStatus(this.#knownSite(siteName))
+    this.#plane.controller.orders.freeze(knownSite(this.#plane.register, siteName), order)
+    return this.#siteStatus(knownSite(this.#plane.register, siteName))
   }
 
   async unfreeze(siteName: string, order: Order): Promise<SiteStatus> {
-    this.#plane.controller.orders.unfreeze(this.#knownSite(siteName), order)
-    return this.#siteStatus(this.#knownSite(siteName))
+    this.#plane.controller.orders.unfreeze(knownSite(this.#plane.register, siteName), order)
+    return this.#siteStatus(knownSite(this.#plane.register, siteName))
   }
 
   async retire(siteName: string, version: string, order: Order): Promise<ReleaseStatus> {
-    const { site, release: found } = this.#known(siteName, version)
+    const { site, release: found } = knownRelease(this.#plane.register, siteName, version)
     const { retirement, departures } = this.#plane.controller
     const { state } = found
     if (state.name === 'retirable') retirement.retire(found, order.by)
@@ -134,25 +138,25 @@ export class GatewayReader implements GatewayView {
       const text = verdictStatus(retirement.verdictOf(found), this.#now).text
       throw new RuleRefusal('retire-needs-retirable', `"${version}" is ${state.name}: ${text}`)
     }
-    return this.#releaseStatus(this.#known(siteName, version).release)
+    return this.#releaseStatus(knownRelease(this.#plane.register, siteName, version).release)
   }
 
   async cancelEnd(siteName: string, version: string, order: Order): Promise<ReleaseStatus> {
-    const { site, release } = this.#known(siteName, version)
+    const { site, release } = knownRelease(this.#plane.register, siteName, version)
     this.#plane.controller.departures.cancelEnd(site, release, order)
-    return this.#releaseStatus(this.#known(siteName, version).release)
+    return this.#releaseStatus(knownRelease(this.#plane.register, siteName, version).release)
   }
 
   async recall(siteName: string, version: string, order: RecallOrder): Promise<ReleaseStatus> {
-    const { site, release } = this.#known(siteName, version)
+    const { site, release } = knownRelease(this.#plane.register, siteName, version)
     this.#plane.controller.departures.recall(site, release, order)
-    return this.#releaseStatus(this.#known(siteName, version).release)
+    return this.#releaseStatus(knownRelease(this.#plane.register, siteName, version).release)
   }
 
   async cancelRecall(siteName: string, version: string, order: Order): Promise<ReleaseStatus> {
-    const { site, release } = this.#known(siteName, version)
+    const { site, release } = knownRelease(this.#plane.register, siteName, version)
     this.#plane.controller.departures.cancelRecall(site, release, order)
-    return this.#releaseStatus(this.#known(siteName, version).release)
+    return this.#releaseStatus(knownRelease(this.#plane.register, siteName, version).release)
   }
 
   reading(): GatewayReading {
@@ -174,20 +178,6 @@ export class GatewayReader implements GatewayView {
 
   get #now(): number {
     return this.#plane.parts.clock.now()
-  }
-
-  /** The API has looked them up before; here they can only be gone since. */
-  #known(siteName: string, version: string): { readonly site: Site; readonly release: Release } {
-    const site = this.#knownSite(siteName)
-    const release = [...site.releases.values()].find((each) => each.registration.version === version)
-    if (release !== undefined) return { site, release }
-    throw new RuleRefusal('no-such-release', `site "${siteName}" has no release "${version}"`)
-  }
-
-  #knownSite(name: string): Site {
-    const site = this.#plane.register.sites.find((each) => each.policy.site === name)
-    if (site === undefined) throw new RuleRefusal('no-such-site', `there is no site "${name}"`)
-    return site
   }
 
   #releaseReading(site: Site, release: Release): ReleaseReading {

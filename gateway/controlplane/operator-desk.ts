@@ -1,7 +1,7 @@
 // What operators ask beside the state of releases: a link to try one out, who keeps it alive, where a request goes and
 // why. Changes nothing.
 import { isoText } from '../domain/instant-text.js'
-import { parseSessionId, type SessionId, type SiteName } from '../domain/ids.js'
+import { parseSessionId, type SessionId } from '../domain/ids.js'
 import type { Release } from '../domain/release.js'
 import { endOfTime } from '../domain/session.js'
 import type { ExplanationStatus, PreviewLink, ReleaseSessions, SessionStatus } from './admin-protocol-desk.js'
@@ -10,8 +10,7 @@ import { explainedRequest, type ExplainQuestion } from './explained-request.js'
 import { explanationStatus } from './explanation-status.js'
 import type { KnownSession } from './ledger/known-session.js'
 import { previewLink, type PreviewOrder, type PublicUrls } from './preview-link.js'
-import { RuleRefusal } from './rule-refusal.js'
-import type { Site } from './site-register.js'
+import { knownRelease, knownSite } from './known-release.js'
 import { verdictStatus } from './verdict-status.js'
 
 /** What the admin API may ask here; the site and release have been looked up before. */
@@ -44,7 +43,7 @@ export class OperatorDesk implements Desk {
   }
 
   async preview(siteName: string, version: string, order: PreviewOrder): Promise<PreviewLink> {
-    const { site, release } = this.#known(siteName, version)
+    const { site, release } = knownRelease(this.#plane.register, siteName, version)
     const { publisher, events, keyKeeper } = this.#plane
     const { url, until } = previewLink(
       release,
@@ -62,7 +61,7 @@ export class OperatorDesk implements Desk {
   }
 
   async sessions(siteName: string, version: string, limit: number): Promise<ReleaseSessions> {
-    const { release } = this.#known(siteName, version)
+    const { release } = knownRelease(this.#plane.register, siteName, version)
     const { traffic, controller, parts } = this.#plane
     const found = await this.#search(release, limit)
     const open = traffic.openOf(release.index)
@@ -78,7 +77,7 @@ export class OperatorDesk implements Desk {
   }
 
   async explain(siteName: string, question: ExplainQuestion): Promise<ExplanationStatus> {
-    const { policy } = this.#knownSite(siteName)
+    const { policy } = knownSite(this.#plane.register, siteName)
     const request = explainedRequest(policy.site, policy.hosts, question)
     const explanation = await this.#plane.parts.supervisor.explain(request)
     return explanationStatus(siteName, explanation, this.#now)
@@ -102,19 +101,6 @@ export class OperatorDesk implements Desk {
     const id = parseSessionId(Buffer.from(this.#options.randomBytes()).toString('hex'))
     if (id === null) throw new Error('an id is made of 8 bytes')
     return id
-  }
-
-  #known(siteName: string, version: string): { readonly site: Site; readonly release: Release } {
-    const site = this.#knownSite(siteName)
-    const release = [...site.releases.values()].find((each) => each.registration.version === version)
-    if (release !== undefined) return { site, release }
-    throw new RuleRefusal('no-such-release', `site "${siteName}" has no release "${version}"`)
-  }
-
-  #knownSite(name: string): Site {
-    const site = this.#plane.register.site(name as SiteName)
-    if (site === null) throw new RuleRefusal('no-such-site', `there is no site "${name}"`)
-    return site
   }
 }
 

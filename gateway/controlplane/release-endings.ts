@@ -17,7 +17,9 @@ export interface ReleaseEndingParts {
   readonly publisher: Publisher
   readonly apply: (site: Site, release: Release, event: ReleaseEvent, cause: string) => void
   readonly settle: () => void
+  /** Time that did not count as idling. */
   readonly spans: () => readonly TimeSpan[]
+  /** What workers are to serve has changed. */
   readonly onChange: () => void
 }
 

@@ -2,33 +2,21 @@
 // service in two steps. Release state is changed by the controller, through `apply`, alone.
 import type { ReleaseIndex } from '../domain/ids.js'
 import type { Clock } from '../domain/ports.js'
-import { acceptsBirths, isOnItsWayOut, serves, type Release, type ReleaseEvent } from '../domain/release.js'
+import { acceptsBirths, isOnItsWayOut, serves, type Release } from '../domain/release.js'
 import { dueForRetirement, verdict as judge } from '../domain/retirement.js'
-import { extendPromise, type TimeSpan } from '../domain/session.js'
+import { extendPromise } from '../domain/session.js'
 import type { Verdict } from '../domain/verdict.js'
 import { adoptionUntil } from './adoption.js'
 import type { Doubts } from './doubts.js'
-import type { EvidenceBook } from './evidence-book.js'
-import { ReleaseEndings } from './release-endings.js'
-import type { Publisher } from './publisher.js'
+import { ReleaseEndings, type ReleaseEndingParts } from './release-endings.js'
 import type { SessionLedger } from './session-ledger.js'
 import { formerReleases, longestPromiseMs, type Site, type SiteRegister } from './site-register.js'
 import type { SiteWarnings } from './site-warnings.js'
 
-export interface ReleaseRetirementParts {
-  readonly clock: Clock
+export interface ReleaseRetirementParts extends ReleaseEndingParts {
   readonly register: SiteRegister
-  readonly evidence: EvidenceBook
   readonly doubts: Doubts
-  readonly ledger: SessionLedger
-  readonly publisher: Publisher
   readonly warnings: SiteWarnings
-  readonly apply: (site: Site, release: Release, event: ReleaseEvent, cause: string) => void
-  readonly settle: () => void
-  /** Time that did not count as idling. */
-  readonly spans: () => readonly TimeSpan[]
-  /** What workers are to serve has changed. */
-  readonly onChange: () => void
 }
 
 export class ReleaseRetirement {
