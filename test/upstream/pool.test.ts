@@ -323,6 +323,40 @@ t.test('without a length the end of the connection is the end of the body', asyn
   t.equal(pool.connections, 0)
 })
 
+t.test('a head that comes in halves is unharmed by what other pools read meanwhile', async (t) => {
+  const knownFields = ['content-length', 'x-two']
+  const opened: ((socket: Socket) => void)[] = []
+  const parts = ['HTTP/1.1 201 First\r\nX-Two: 1\r\nX-', 'HTTP/1.1 404 Second\r\nContent-Length: 0\r\n\r\n']
+  const both = await Promise.all(
+    parts.map(async (part) => {
+      const server = await startRawServer((socket) =>
+        onRequestHead(socket, () => {
+          socket.write(part)
+          opened.shift()?.(socket)
+        }),
+      )
+      t.teardown(() => server.close())
+      const tick = new ManualTick()
+      return { pool: createUpstreamPool({ url: server.url, limits, knownFields, tick }) }
+    }),
+  )
+  const begin = async (pool: UpstreamPool | undefined) => {
+    const handler = new RecordingHandler()
+    const socket = new Promise<Socket>((resolve) => void opened.push(resolve))
+    pool?.send(get, handler)
+    return { handler, socket: await socket }
+  }
+  const first = await begin(both[0]?.pool)
+  const second = await begin(both[1]?.pool)
+  t.equal(await second.handler.outcome, 'ended')
+  first.socket.write('Other: 2\r\nContent-Length: 1\r\n\r\nx')
+  t.equal(await first.handler.outcome, 'ended')
+  t.same([first.handler.status, first.handler.reason, first.handler.text], [201, 'First', 'x'])
+  t.same(first.handler.fields, ['2 X-Two: 1', '0 X-Other: 2', '1 Content-Length: 1'])
+  t.same([second.handler.status, second.handler.reason], [404, 'Second'])
+  for (const { pool } of both) pool.close()
+})
+
 t.test('interim responses are told before the final one', async (t) => {
   const { pool } = await bench(t, (_request, response) => {
     response.writeProcessing()

@@ -23,7 +23,7 @@ export interface ConnectionOwner {
   readonly address: Address
   readonly limits: UpstreamLimits
   readonly tick: Tick
-  /** Shared by all connections: a head is only valid while it is delivered. */
+  /** Shared by connections, of other pools as well: a head is only valid while it is delivered. */
   readonly head: ParsedHead
   /** The connection may carry another request. */
   rest(connection: UpstreamConnection): void
