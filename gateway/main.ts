@@ -38,6 +38,7 @@ import { SessionLedger } from './controlplane/session-ledger.js'
 import type { WebhookTarget } from './controlplane/webhooks.js'
 import { Supervisor } from './controlplane/supervisor.js'
 import { WorkerRoll } from './controlplane/worker-roll.js'
+import type { FrontPreparation } from './plane-protocol.js'
 
 export interface StartOptions {
   /** Configuration directory. */
@@ -151,14 +152,7 @@ async function assemble({
   if (!hasLedger) await forgetCheckpoint(store)
   const recovery = recover({ lifecycle, checkpoint, hasLedger, freshIssuer, now: clock.now() })
   const supervisor: Supervisor = new Supervisor({
-    fork: (observer) =>
-      forkWorker(
-        {
-          entry: new URL('./worker.js', import.meta.url),
-          requestHeadBytes: settings.limits.requestHeadBytes,
-        },
-        observer,
-      ),
+    fork: (observer) => forkWorker(frontsOf(settings), observer),
     count: settings.workers === 'auto' ? availableParallelism() : settings.workers,
     clock,
     log,
@@ -247,6 +241,11 @@ async function loadAdmin() {
     import('./adapters/prom-metrics.js'),
   ])
   return { listenAdmin, createAdminApi, createMetrics }
+}
+
+function frontsOf({ listen: { http, https }, limits }: GatewaySettings): FrontPreparation {
+  const engines = new Set([http, ...(https === null ? [] : [https])].map(({ engine }) => engine))
+  return { engines: [...engines], requestHeadBytes: limits.requestHeadBytes }
 }
 
 async function keyRing(

@@ -36,6 +36,13 @@ export interface ListenerSpec {
   readonly redirectPort: number | null
 }
 
+/** What a worker's fronts are made of, known before anything of what they are to serve. */
+export interface FrontPreparation {
+  readonly engines: readonly ListenerSpec['engine'][]
+  /** Largest request head in bytes; the library of `uws` reads it from the environment when it is loaded. */
+  readonly requestHeadBytes: number
+}
+
 /** What the clients of one worker may take together, and each of them. */
 export interface ClientLimits {
   /** Open connections of the worker; Infinity: as many as it may open. */
@@ -147,6 +154,8 @@ export interface Explanation {
 }
 
 export type ToWorker =
+  /** Comes first. */
+  | { readonly kind: 'prepare'; readonly fronts: FrontPreparation }
   /** Comes with the bound socket of that listener. */
   | { readonly kind: 'socket'; readonly listener: ListenerSpec['name'] }
   | { readonly kind: 'listen'; readonly listeners: readonly ListenerSpec[] }

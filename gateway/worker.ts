@@ -1,8 +1,8 @@
 // Composition root of a worker process: the data plane behind one front. Takes publications, serves requests, reports
 // what it saw five times a second, and leaves when told to or when the main process is gone.
+import { nodeFront, prepareFronts, uwsFront } from './adapters/fronts.js'
 import { takeCensus } from './adapters/kernel-connections.js'
-import { listenWithNode, nodeAbilities, type NodeListener } from './adapters/node-listener.js'
-import { listenWithUws, uwsAbilities } from './adapters/uws-listener.js'
+import type { NodeListener } from './adapters/node-listener.js'
 import { openFilesLimit } from './adapters/open-files.js'
 import { SystemClock } from './adapters/system-clock.js'
 import { connectWithWs } from './adapters/ws-client.js'
@@ -11,7 +11,7 @@ import { Activity } from './dataplane/activity.js'
 import { AssetOrigins } from './dataplane/asset-origins.js'
 import { TokenReader } from './dataplane/affinity-token.js'
 import { TrustedProxies } from './dataplane/client-identity.js'
-import type { Downstream, Listener } from './dataplane/downstream.js'
+import type { Downstream, FrontAbilities, Listener } from './dataplane/downstream.js'
 import type { DownstreamUpgrade, FrontCalls } from './dataplane/downstream-socket.js'
 import { beginExchange, beginUpgrade } from './dataplane/exchange.js'
 import { beginDeparture, type DepartureOrder } from './dataplane/departure.js'
@@ -45,6 +45,8 @@ if (process.send === undefined) {
   process.stderr.write('worker.js is started by the gateway, not by hand\n')
   process.exit(2)
 }
+// The main process went while this one was reading its code: `disconnect` has been told to nobody.
+if (!process.connected) process.exit(1)
 
 const reportMs = 200
 const mostFiles = openFilesLimit()
@@ -133,6 +135,8 @@ function tell(message: FromWorker): void {
 
 function follow(message: ToWorker, socket: object | null): void {
   switch (message.kind) {
+    case 'prepare':
+      return prepareFronts(message.fronts)
     case 'publish':
       return usePublication(message.publication)
     case 'listen':
@@ -196,35 +200,42 @@ async function listen(specs: readonly ListenerSpec[]): Promise<void> {
   }
 }
 
-function open(spec: ListenerSpec): Promise<Listener> {
-  const isUws = spec.engine === 'uws'
-  const masks = fieldMasks((isUws ? uwsAbilities : nodeAbilities(spec.tls !== null)).writesDate)
+async function open(spec: ListenerSpec): Promise<Listener> {
+  if (spec.engine === 'uws') {
+    const { listenWithUws, uwsAbilities } = await uwsFront()
+    return listenWithUws(listenOptions(spec, uwsAbilities))
+  }
+  return openNode(spec)
+}
+
+async function openNode(spec: ListenerSpec): Promise<Listener> {
+  const { listenWithNode, nodeAbilities } = await nodeFront()
+  const listener = await listenWithNode({
+    ...listenOptions(spec, nodeAbilities(spec.tls !== null)),
+    shared: sharedSockets.get(spec.name) ?? null,
+    maxHeadBytes: limits.requestHeadBytes,
+    headerTimeoutMs: limits.headerTimeoutMs,
+    proxied: spec.isProxied ? { isTrusted: (address) => state.trusted.has(address) } : null,
+    onRefused: (status) => state.activity.unrouted.add('', status),
+  })
+  if (spec.tls !== null) secureListeners.push(listener)
+  return listener
+}
+
+function listenOptions(spec: ListenerSpec, { writesDate }: FrontAbilities): ListenerSpec & FrontCalls {
+  const masks = fieldMasks(writesDate)
   const calls = {
     begin: (downstream: Downstream) => beginExchange(state, masks, downstream),
     beginUpgrade: (downstream: DownstreamUpgrade) => beginUpgrade(state, masks, downstream, connectWithWs),
   }
   const { redirectPort } = spec
-  const options = {
+  return {
     ...spec,
     gate,
     ...(redirectPort === null ? calls : redirectedToHttps(state, redirectPort, calls)),
     onFault: (error: string) =>
       tell({ kind: 'log', level: 'error', message: 'request failed', fields: { error } }),
   }
-  return isUws ? listenWithUws(options) : openNode(options)
-}
-
-async function openNode(options: ListenerSpec & FrontCalls): Promise<Listener> {
-  const listener = await listenWithNode({
-    ...options,
-    shared: sharedSockets.get(options.name) ?? null,
-    maxHeadBytes: limits.requestHeadBytes,
-    headerTimeoutMs: limits.headerTimeoutMs,
-    proxied: options.isProxied ? { isTrusted: (address) => state.trusted.has(address) } : null,
-    onRefused: (status) => state.activity.unrouted.add('', status),
-  })
-  if (options.tls !== null) secureListeners.push(listener)
-  return listener
 }
 
 function showCertificates(tls: TlsMaterial): void {

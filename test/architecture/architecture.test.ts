@@ -26,7 +26,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** What single files may import beyond their folder's rule: the verbs that run without a gateway. */
 const mayAlsoImport: Readonly<Record<string, readonly string[]>> = {
-  'cli/amarre.ts': ['main.ts'],
+  'cli/amarre.ts': ['adapters/worker-process.ts'],
+  'cli/program.ts': ['main.ts'],
   'cli/check.ts': ['adapters/chokidar-config-source.ts', 'controlplane/config/'],
   'cli/gateway-place.ts': ['controlplane/config/'],
 }
@@ -35,7 +36,7 @@ const mayAlsoImport: Readonly<Record<string, readonly string[]>> = {
 const homes: Readonly<Record<string, readonly string[]>> = {
   'uWebSockets.js': ['adapters/uws-'],
   chokidar: ['adapters/chokidar-config-source.ts'],
-  commander: ['cli/amarre.ts'],
+  commander: ['cli/program.ts'],
   fastify: ['adapters/fastify-admin.ts'],
   lmdb: ['adapters/lmdb-store.ts'],
   'lru-cache': ['dataplane/'],

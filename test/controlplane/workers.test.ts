@@ -1,6 +1,7 @@
 // Workers as the control plane knows them: which of them count as listening, what is lost with one, and what a response
 // says whose head comes after another publication.
 import t from 'tap'
+import { forkAhead, forkWorker } from '../../gateway/adapters/worker-process.js'
 import { Activity } from '../../gateway/dataplane/activity.js'
 import { TokenReader } from '../../gateway/dataplane/affinity-token.js'
 import { ExchangeSession } from '../../gateway/dataplane/exchange-session.js'
@@ -12,7 +13,10 @@ import { ParsedHead } from '../../gateway/dataplane/upstream/response-head.js'
 import type { WorkerState } from '../../gateway/dataplane/worker-state.js'
 import { responseFields } from '../../gateway/domain/headers.js'
 import { buildRoutingTable } from '../../gateway/domain/routing-table.js'
+import type { FromWorker } from '../../gateway/plane-protocol.js'
 import type { Owner } from '../fixtures/owner.js'
+import { isRunning, runAmarre } from '../fixtures/gateway-process.js'
+import { until } from '../fixtures/until.js'
 import { Machine, minute, promiseMs, shop, type Run } from './harness.js'
 
 const statesOf = (run: Run): string[] => run.plane.parts.supervisor.workers.map(({ state }) => state)
@@ -125,4 +129,41 @@ t.test('a response whose head comes after a policy edit hands out by the table i
   t.match(given.lines, /^Set-Cookie: other=/i)
   state.table = buildRoutingTable({ ...run.table, sites: [] })
   t.equal(late.handOut(plainHead(), target, now).issued, null, 'nothing for a release that serves no more')
+})
+
+/** A real worker process, and what it says. */
+async function forkReal(t: Owner): Promise<number> {
+  const said: FromWorker['kind'][] = []
+  const gone: string[] = []
+  const fronts = { engines: ['uws', 'node'], requestHeadBytes: 16_384 } as const
+  const worker = forkWorker(fronts, {
+    onMessage: ({ kind }) => said.push(kind),
+    onFault: (reason) => gone.push(reason),
+    onExit: (how) => gone.push(how),
+  })
+  t.teardown(async () => {
+    worker.send({ kind: 'leave', withinMs: 0, isRelieved: false })
+    await until('it leaves', () => gone.length > 0)
+  })
+  await until('its first word', () => said[0] === 'started')
+  return worker.pid
+}
+
+t.test('the worker forked ahead is the first one, and no other is', async (t) => {
+  const ahead = forkAhead()
+  t.equal(await forkReal(t), ahead)
+  t.not(await forkReal(t), ahead)
+})
+
+t.test('what was forked ahead and has died is no worker', async (t) => {
+  const ahead = forkAhead()
+  process.kill(ahead, 'SIGKILL')
+  await until('it is gone', () => !isRunning(ahead))
+  t.not(await forkReal(t), ahead)
+})
+
+t.test('a start that comes to nothing leaves no worker behind', async (t) => {
+  // It ends when its output has: the worker holds that too.
+  const { code } = await runAmarre(['start', '--no-such-option'])
+  t.equal(code, 2)
 })
