@@ -266,6 +266,7 @@ function report(): void {
   state.tombstones.sweep(now)
   state.moved.sweep(now)
   const monotonic = clock.monotonic()
+  state.pools.sweep(monotonic)
   state.open.refresh(now, monotonic - limits.exchangeTimeoutMs)
   gate.overload.beat(monotonic - reportedAt - reportMs, state.open.size)
   reportedAt = monotonic

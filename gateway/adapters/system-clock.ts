@@ -1,10 +1,11 @@
 // The machine's clocks. `now` is the wall clock as it was when the epoch was taken, advanced by the monotonic clock,
 // so that elapsed time is right whatever happens to the wall clock.
+import { hrtime } from 'node:process'
 import type { Clock } from '../domain/ports.js'
 
 /** Ms of CLOCK_MONOTONIC: the same for every process of the machine. */
 function monotonicMs(): number {
-  const [seconds, nanoseconds] = process.hrtime()
+  const [seconds, nanoseconds] = hrtime()
   return seconds * 1e3 + nanoseconds / 1e6
 }
 

@@ -1,5 +1,6 @@
 // The front made of uWebSockets.js: accepts connections and hands each request to the exchange. Everything that this
 // library does otherwise than one expects is dealt with here and in uws-downstream.ts, nowhere else.
+import { Buffer } from 'node:buffer'
 import uWS from 'uWebSockets.js'
 import type { FrontAbilities, Listener } from '../dataplane/downstream.js'
 import { asksForSocket, type FrontCalls } from '../dataplane/downstream-socket.js'
@@ -45,16 +46,9 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
   const slowClients = new SlowClients(slowBodies)
   const elsewhere = await openElsewhere()
   const isSecure = options.tls !== null
-  const take = (downstream: UwsDownstream, res: uWS.HttpResponse, begin: () => void): void => {
-    // Nothing may come before this: an exception with no abort handler attached ends the process.
-    res.onAborted(() => downstream.aborted())
-    connections.requests++
-    try {
-      begin()
-    } catch (error) {
-      downstream.giveUp()
-      options.onFault(error instanceof Error ? (error.stack ?? error.message) : String(error))
-    }
+  const giveUp = (downstream: UwsDownstream, error: unknown): void => {
+    downstream.giveUp()
+    options.onFault(error instanceof Error ? (error.stack ?? error.message) : String(error))
   }
   const connections = new UwsConnections(options.gate)
   // Whether the library tells of every end under TLS has not been measured: there each request asks.
@@ -65,18 +59,32 @@ export async function listenWithUws(options: UwsListenOptions): Promise<Listener
       socketBehavior(connections, (res, req, context) => {
         const handshake = { key: req.getHeader('sec-websocket-key'), context, elsewhere }
         const upgrade = new UwsUpgrade(res, slowClients, handshake)
-        take(upgrade, res, () => {
-          const head = readRequest(req, address(res), isSecure)
+        res.onAborted(() => upgrade.aborted())
+        connections.requests++
+        try {
+          const head = readRequest(req, 'GET', address(res), isSecure)
           // The library takes any GET with a key of 24 characters for a handshake; the ordinary route comes next.
           if (!asksForSocket(head) || closesAfter(req)) return void req.setYield(true)
           upgrade.begin(head, () => options.beginUpgrade(upgrade))
-        })
+        } catch (error) {
+          giveUp(upgrade, error)
+        }
       }),
     )
-    app.any('/*', (res, req) => {
+    const take = (method: string, res: uWS.HttpResponse, req: uWS.HttpRequest): void => {
       const downstream = new UwsDownstream(res, slowClients)
-      take(downstream, res, () => downstream.begin(readRequest(req, address(res), isSecure), options.begin))
-    })
+      // Nothing may come before this: an exception with no abort handler attached ends the process.
+      res.onAborted(() => downstream.aborted())
+      connections.requests++
+      try {
+        downstream.begin(readRequest(req, method, address(res), isSecure), options.begin)
+      } catch (error) {
+        giveUp(downstream, error)
+      }
+    }
+    // By its own route the usual method is known without asking.
+    app.get('/*', (res, req) => take('GET', res, req))
+    app.any('/*', (res, req) => take(req.getCaseSensitiveMethod(), res, req))
   }
   const app = options.tls === null ? uWS.App() : secureApp(options.tls, serve)
   if (options.tls === null) serve(app)
@@ -122,20 +130,31 @@ function areAscii(values: readonly string[]): boolean {
   return Buffer.byteLength(all) === all.length && !all.includes('\x7f')
 }
 
+/** What `forEach` is giving: one function for all requests spares each of them a closure, compiled anew. */
+let names: string[] = []
+let values: string[] = []
+
+function collect(name: string, value: string): void {
+  names.push(name)
+  values.push(value)
+}
+
 /** Copies what the request says; `req` is gone when the handler returns. */
-function readRequest(req: uWS.HttpRequest, remoteAddress: string, isSecure: boolean): RequestHead {
-  const names: string[] = []
-  const values: string[] = []
-  req.forEach((name, value) => {
-    names.push(name)
-    values.push(value)
-  })
+function readRequest(
+  req: uWS.HttpRequest,
+  method: string,
+  remoteAddress: string,
+  isSecure: boolean,
+): RequestHead {
+  names = []
+  values = []
+  req.forEach(collect)
   if (!areAscii(values)) restoreBytes(req, names, values)
   const path = req.getUrl()
   // Undefined where there is no question mark at all, other than the typings say.
   const query = req.getQuery() as string | undefined
   return {
-    method: req.getCaseSensitiveMethod(),
+    method,
     target: query === undefined ? path : `${path}?${query}`,
     path,
     names,

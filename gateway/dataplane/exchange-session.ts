@@ -3,7 +3,7 @@
 import type { SessionDecision } from '../domain/affinity.js'
 import type { VerifiedToken } from './affinity-token.js'
 import type { SessionId } from '../domain/ids.js'
-import type { ReleaseRoute, TargetRoute } from '../domain/routing-table.js'
+import type { ReleaseRoute, RoutingTable, TargetRoute } from '../domain/routing-table.js'
 import { countedUntil, grainMs, honouredUntil, promiseSpanMs } from '../domain/session.js'
 import type { SessionPolicy } from '../domain/site-policy.js'
 import { HeadFacts } from './head-facts.js'
@@ -44,6 +44,8 @@ export class ExchangeSession implements RouteSession {
   readonly #state: WorkerState
   readonly #identity: RequestIdentity
   readonly #release: ReleaseRoute
+  /** By which it was routed. */
+  readonly #table: RoutingTable | null
   /** One that is unpinned may be born when the answer comes. */
   #session: HandoutSession
   readonly #lost: LostPin | null
@@ -59,6 +61,7 @@ export class ExchangeSession implements RouteSession {
     this.#state = state
     this.#identity = identity
     this.#release = decision.release
+    this.#table = state.table
     this.#session = sessionOf(decision, identity, now)
     this.#lost = decision.kind === 'board' ? lostPin(decision.because, identity, decision.release) : null
     this.#startedAt = now
@@ -157,7 +160,9 @@ export class ExchangeSession implements RouteSession {
 
   /** The release by the table in force now, whose policy rules what is handed out; null when it serves no more. */
   #current(): ReleaseRoute | null {
-    const site = this.#state.table?.siteNamed(this.#release.site.name) ?? null
+    const { table } = this.#state
+    if (table === this.#table) return this.#release
+    const site = table?.siteNamed(this.#release.site.name) ?? null
     return site?.release(this.#release.version) ?? null
   }
 

@@ -3,6 +3,7 @@
 import type { SessionId } from '../domain/ids.js'
 import { isHopByHopRequest } from '../domain/headers.js'
 import type { ReleaseRoute } from '../domain/routing-table.js'
+import { readHost } from './host-text.js'
 import type { RequestFraming, RequestHead } from './request-head.js'
 import type { RequestIdentity } from './request-identity.js'
 
@@ -132,7 +133,7 @@ function nodeName(address: string): string {
 }
 
 function portOf(host: string, isSecure: boolean): string {
-  const at = host.lastIndexOf(':')
-  if (at > host.lastIndexOf(']') && at < host.length - 1) return host.slice(at + 1)
+  const given = readHost(host)?.port ?? ''
+  if (given !== '') return given
   return isSecure ? '443' : '80'
 }

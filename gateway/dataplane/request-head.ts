@@ -1,6 +1,7 @@
 // The head of one request as both fronts hand it over, and the checks that every request passes before anything is
 // sent upstream (RFC 9112; docs/conformance.md says what each front has refused before).
 import type { ErrorCode } from '../domain/errors.js'
+import { readHost } from './host-text.js'
 
 /** How the request's body is delimited. */
 export type RequestFraming = 'none' | 'length' | 'chunked'
@@ -48,16 +49,20 @@ const methodPattern = /^[A-Z]+$/
 const neverPassed: ReadonlySet<string> = new Set(['CONNECT', 'TRACE', 'PRI'])
 /** Absolute path or asterisk in visible ASCII, without a fragment (RFC 9112 section 3.2). */
 const targetPattern = /^(?:\/[\x21\x22\x24-\x7e]*|\*)$/
-const hostPattern = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{0,5})?$/
 const lengthPattern = /^\d{1,15}$/
+
+/** Nearly all requests have one of two. */
+function mayPass(method: string): boolean {
+  if (method === 'GET' || method === 'POST') return true
+  return methodPattern.test(method) && !neverPassed.has(method)
+}
 
 /** Reads framing and host, refusing whatever two parsers could read differently. */
 export function readHead(head: RequestHead): HeadReading {
-  if (!methodPattern.test(head.method)) return { ok: false, error: 'method_not_implemented' }
-  if (neverPassed.has(head.method)) return { ok: false, error: 'method_not_implemented' }
+  if (!mayPass(head.method)) return { ok: false, error: 'method_not_implemented' }
   if (!targetPattern.test(head.target)) return { ok: false, error: 'bad_target' }
   if (head.target === '*' && head.method !== 'OPTIONS') return { ok: false, error: 'bad_target' }
-  let host = ''
+  let hostText = ''
   let hosts = 0
   let length = ''
   let lengths = 0
@@ -68,7 +73,7 @@ export function readHead(head: RequestHead): HeadReading {
     switch (head.names[i] as string) {
       case 'host':
         hosts++
-        host = head.values[i] ?? ''
+        hostText = head.values[i] ?? ''
         break
       case 'content-length':
         lengths++
@@ -86,21 +91,15 @@ export function readHead(head: RequestHead): HeadReading {
         return { ok: false, error: 'bad_request' }
     }
   }
-  if (hosts !== 1 || !hostPattern.test(host)) return { ok: false, error: 'bad_host' }
+  const host = hosts === 1 ? readHost(hostText)?.name : undefined
+  if (host === undefined) return { ok: false, error: 'bad_host' }
   if (codings > 0) {
     // RFC 9112 section 6.3: any length beside a transfer coding, or any coding but one `chunked`, is ambiguous.
     if (lengths > 0 || codings > 1 || coding !== 'chunked') return { ok: false, error: 'bad_framing' }
-    return { ok: true, framing: 'chunked', contentLength: -1, host: hostName(host) }
+    return { ok: true, framing: 'chunked', contentLength: -1, host }
   }
-  if (lengths === 0) return { ok: true, framing: 'none', contentLength: 0, host: hostName(host) }
+  if (lengths === 0) return { ok: true, framing: 'none', contentLength: 0, host }
   if (lengths > 1 || !lengthPattern.test(length)) return { ok: false, error: 'bad_framing' }
   const contentLength = Number(length)
-  return { ok: true, framing: contentLength === 0 ? 'none' : 'length', contentLength, host: hostName(host) }
-}
-
-/** A Host value without port, lower case. */
-export function hostName(host: string): string {
-  const end = host.endsWith(']') ? -1 : host.lastIndexOf(':')
-  const name = end < 0 || host.indexOf(']') > end ? host : host.slice(0, end)
-  return name.toLowerCase()
+  return { ok: true, framing: contentLength === 0 ? 'none' : 'length', contentLength, host }
 }

@@ -11,7 +11,8 @@ const signalKind = fieldKindOf('amarre-session')
 
 /** The response's word on the session; an end goes before a beginning. `now` in wall-clock ms. */
 export function sessionSignal(head: ResponseHead, site: SiteRoute, path: string, now: number): SessionSignal {
-  const word = fieldValues(head, signalKind).trim().toLowerCase()
+  const given = fieldValues(head, signalKind)
+  const word = given === '' ? '' : given.trim().toLowerCase()
   if (word === 'end') return 'end'
   // A logout path that succeeds says the same.
   if (head.status < 400 && site.endsOn.has(path)) return 'end'

@@ -5,6 +5,7 @@ import {
   afterSending,
   afterSuccess,
   cameBack,
+  hasWarmedUp,
   mayEject,
   shareOf,
   sound,
@@ -98,11 +99,19 @@ export class TargetPools {
     else this.#standings.set(target, standing)
   }
 
+  /** Those that nobody asked meanwhile are sound too once they have warmed up; called with every report. */
+  sweep(now: number): void {
+    for (const [url, standing] of this.#standings) {
+      if (hasWarmedUp(standing, now)) this.#standings.delete(url)
+    }
+  }
+
   // -- publications -----------------------------------------------------------------------------------------------------
 
   /** Closes the pools of targets that no release of the table has, or all of them when the limits changed. */
   follow(table: RoutingTable, limits: UpstreamLimits, now: number): void {
-    const targets = table.sites.flatMap((site) => site.releases.flatMap((release) => release.targets))
+    const releases = table.sites.flatMap((site) => site.releases)
+    const targets = releases.flatMap((release) => release.targets)
     const wanted = new Set(targets.map(({ url }) => url))
     const isSame = JSON.stringify(limits) === JSON.stringify(this.#limits)
     this.#limits = limits
@@ -113,7 +122,12 @@ export class TargetPools {
     }
     for (const url of this.#standings.keys()) if (!wanted.has(url)) this.#standings.delete(url)
     const healthy = new Set(targets.filter(({ isHealthy }) => isHealthy).map(({ url }) => url))
-    for (const url of this.#unhealthy) if (healthy.has(url)) this.#become(url, cameBack(now))
+    // The only target of a release has nobody to share with while it warms up.
+    for (const release of releases.filter((each) => each.targets.length > 1)) {
+      for (const { url } of release.targets) {
+        if (this.#unhealthy.has(url) && healthy.has(url)) this.#become(url, cameBack(now))
+      }
+    }
     this.#unhealthy = new Set([...wanted].filter((url) => !healthy.has(url)))
   }
 

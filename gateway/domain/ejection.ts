@@ -87,6 +87,11 @@ export function afterSuccess(standing: Standing, now: number): Standing {
   }
 }
 
+/** Nothing is left to remember of a target that came back. */
+export function hasWarmedUp(standing: Standing, now: number): boolean {
+  return standing.kind === 'returning' && standing.failures === 0 && now >= standing.since + rampMs
+}
+
 /** A request goes to the target: when its time has come, that one is the trial. */
 export function afterSending(standing: Standing, now: number): Standing {
   if (standing.kind !== 'ejected' && standing.kind !== 'tried') return standing

@@ -6,8 +6,10 @@ import type { PathPattern } from './site-policy.js'
 export class PathSet {
   readonly #exact: ReadonlySet<string>
   readonly #prefixes: readonly string[]
+  readonly #isEmpty: boolean
 
   constructor(patterns: readonly PathPattern[]) {
+    this.#isEmpty = patterns.length === 0
     this.#exact = new Set(patterns.filter((pattern) => !pattern.endsWith('/*')))
     this.#prefixes = patterns
       .filter((pattern) => pattern.endsWith('/*'))
@@ -15,6 +17,7 @@ export class PathSet {
   }
 
   has(path: string): boolean {
+    if (this.#isEmpty) return false
     return this.#exact.has(path) || this.#prefixes.some((prefix) => path.startsWith(prefix))
   }
 }

@@ -241,6 +241,23 @@ t.test('a target that its probes bring back warms up, one that was never away do
   t.notOk(pools.isTroubled, 'what is gone is forgotten')
 })
 
+t.test('a target that nobody asks for has warmed up all the same', async (t) => {
+  const pools = new TargetPools(limits)
+  pools.follow(tableOf([true, false]), limits, now)
+  pools.follow(tableOf([true, true]), limits, now + 1_000)
+  pools.sweep(now + 10_999)
+  t.ok(pools.isTroubled)
+  pools.sweep(now + 11_000)
+  t.notOk(pools.isTroubled, 'every request would go on paying for it')
+})
+
+t.test('the only target of a release has nobody to share with: it does not warm up', async (t) => {
+  const pools = new TargetPools(limits)
+  pools.follow(tableOf([false]), limits, now)
+  pools.follow(tableOf([true]), limits, now + 1_000)
+  t.notOk(pools.isTroubled)
+})
+
 // -- through a gateway --------------------------------------------------------------------------------------------------
 
 t.test(
