@@ -58,6 +58,7 @@ measureNs('encode the upstream head', 100_000, () => {
   const head = heads.next()
   const text = encodeUpstreamHead({
     head,
+    host: { name: 'shop.example.com', port: '' },
     identity,
     framing: 'none',
     contentLength: 0,

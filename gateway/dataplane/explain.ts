@@ -35,7 +35,7 @@ export function explainRequest(
   const reading = readHead(head)
   if (!reading.ok) return refused(reading.error)
   if (state.table === null) return refused('not_ready')
-  const site = state.table.siteOf(reading.host)
+  const site = state.table.siteOf(reading.host.name)
   if (site === null) return refused('unknown_site')
   if (site.name !== asked) return { ...refused('unknown_site'), site: site.name }
   const now = state.clock.now()

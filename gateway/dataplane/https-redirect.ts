@@ -33,11 +33,11 @@ function redirect(state: WorkerState, port: number, downstream: Downstream): boo
   const { head } = downstream
   const reading = readHead(head)
   if (!reading.ok || identifyClient(head, state.trusted).isSecure) return false
-  const site = state.table?.siteOf(reading.host) ?? null
+  const site = state.table?.siteOf(reading.host.name) ?? null
   if (site === null) return false
   const startedAt = state.clock.monotonic()
   const status = statusFor(head.method)
-  const authority = port === 443 ? reading.host : `${reading.host}:${port}`
+  const authority = port === 443 ? reading.host.name : `${reading.host.name}:${port}`
   const path = head.target === '*' ? '/' : head.target
   downstream.start({
     status,
@@ -51,7 +51,9 @@ function redirect(state: WorkerState, port: number, downstream: Downstream): boo
   downstream.end()
   downstream.flush()
   state.activity.unrouted.add(site.name, status)
-  state.logAccess?.(accessRecord(state, head, { status, startedAt, host: reading.host, site: site.name }))
+  state.logAccess?.(
+    accessRecord(state, head, { status, startedAt, host: reading.host.name, site: site.name }),
+  )
   return true
 }
 

@@ -3,12 +3,13 @@
 import type { SessionId } from '../domain/ids.js'
 import { isHopByHopRequest } from '../domain/headers.js'
 import type { ReleaseRoute } from '../domain/routing-table.js'
-import { readHost } from './host-text.js'
+import { readHost, type HostText } from './host-text.js'
 import type { RequestFraming, RequestHead } from './request-head.js'
 import type { RequestIdentity } from './request-identity.js'
 
 export interface UpstreamHeadInput {
   readonly head: RequestHead
+  readonly host: HostText
   readonly identity: RequestIdentity
   readonly framing: RequestFraming
   readonly contentLength: number
@@ -32,7 +33,7 @@ export function encodeUpstreamHead(input: UpstreamHeadInput): string {
   }
   if (identity.cookie !== null) text += `cookie: ${identity.cookie}\r\n`
   text += framingLine(input)
-  text += forwardedLines(head, identity)
+  text += forwardedLines(input)
   if (input.via !== '') text += `via: ${head.version} ${input.via}\r\n`
   if (head.clientCertificate !== '') text += `client-cert: ${head.clientCertificate}\r\n`
   text += `x-request-id: ${input.requestId}\r\namarre-release: ${input.release.version}\r\n`
@@ -97,18 +98,19 @@ function anticipatesBody(method: string): boolean {
   return method === 'POST' || method === 'PUT' || method === 'PATCH'
 }
 
-function forwardedLines(head: RequestHead, identity: RequestIdentity): string {
+function forwardedLines({ head, host: { port: ownPort }, identity }: UpstreamHeadInput): string {
   const host = identity.header('host')
   if (!identity.client.isForwarded) {
     const proto = head.isSecure ? 'https' : 'http'
     return (
       `x-forwarded-for: ${head.remoteAddress}\r\nx-forwarded-proto: ${proto}\r\n` +
-      `x-forwarded-host: ${host}\r\nx-forwarded-port: ${portOf(host, head.isSecure)}\r\n`
+      `x-forwarded-host: ${host}\r\nx-forwarded-port: ${portOr(ownPort, head.isSecure)}\r\n`
     )
   }
   const chain = head.values.filter((_, i) => head.names[i] === 'x-forwarded-for')
   const forwardedHost = identity.header('x-forwarded-host') || host
-  const port = identity.header('x-forwarded-port') || portOf(forwardedHost, identity.isSecure)
+  const port =
+    identity.header('x-forwarded-port') || portOr(readHost(forwardedHost)?.port ?? '', identity.isSecure)
   return (
     forwardedLine(head, identity) +
     `x-forwarded-for: ${[...chain, head.remoteAddress].join(', ')}\r\n` +
@@ -132,8 +134,7 @@ function nodeName(address: string): string {
   return address.includes(':') ? `"[${address}]"` : address
 }
 
-function portOf(host: string, isSecure: boolean): string {
-  const given = readHost(host)?.port ?? ''
+function portOr(given: string, isSecure: boolean): string {
   if (given !== '') return given
   return isSecure ? '443' : '80'
 }

@@ -1,7 +1,7 @@
 // The head of one request as both fronts hand it over, and the checks that every request passes before anything is
 // sent upstream (RFC 9112; docs/conformance.md says what each front has refused before).
 import type { ErrorCode } from '../domain/errors.js'
-import { readHost } from './host-text.js'
+import { readHost, type HostText } from './host-text.js'
 
 /** How the request's body is delimited. */
 export type RequestFraming = 'none' | 'length' | 'chunked'
@@ -37,7 +37,7 @@ export type HeadReading =
       readonly ok: true
       readonly framing: RequestFraming
       readonly contentLength: number
-      readonly host: string
+      readonly host: HostText
     }
   | { readonly ok: false; readonly error: ErrorCode }
 
@@ -91,8 +91,8 @@ export function readHead(head: RequestHead): HeadReading {
         return { ok: false, error: 'bad_request' }
     }
   }
-  const host = hosts === 1 ? readHost(hostText)?.name : undefined
-  if (host === undefined) return { ok: false, error: 'bad_host' }
+  const host = hosts === 1 ? readHost(hostText) : null
+  if (host === null) return { ok: false, error: 'bad_host' }
   if (codings > 0) {
     // RFC 9112 section 6.3: any length beside a transfer coding, or any coding but one `chunked`, is ambiguous.
     if (lengths > 0 || codings > 1 || coding !== 'chunked') return { ok: false, error: 'bad_framing' }

@@ -58,7 +58,7 @@ export function routeRequest(state: WorkerState, request: RoutedRequest): Routin
   const reading = readHead(request.head)
   if (!reading.ok) return refused(reading.error)
   if (state.table === null) return refused('not_ready')
-  const site = state.table.siteOf(reading.host)
+  const site = state.table.siteOf(reading.host.name)
   if (site === null) return refused('unknown_site')
   if (reading.contentLength > state.requestBodyBytes) return refused('body_too_large', site)
   const now = state.clock.now()
@@ -75,10 +75,11 @@ export function routeRequest(state: WorkerState, request: RoutedRequest): Routin
   if (request.isUpgrade && isTooLate(state, decision, now)) return refused('release_gone', site, identity)
   const session = sessionOf(state, identity, decision, now)
   const { release } = decision
-  const { framing, contentLength } = reading
+  const { framing, contentLength, host } = reading
   const { head, requestId } = request
   const input = {
     head,
+    host,
     identity,
     framing,
     contentLength,

@@ -13,6 +13,7 @@ import {
   type RequestFraming,
   type RequestHead,
 } from '../../gateway/dataplane/request-head.js'
+import { readHost } from '../../gateway/dataplane/host-text.js'
 import { requestIdOf } from '../../gateway/dataplane/request-id.js'
 import { PassReader } from '../../gateway/dataplane/preview-pass.js'
 import { RequestIdentity } from '../../gateway/dataplane/request-identity.js'
@@ -102,12 +103,22 @@ t.test('whatever two parsers could read differently is refused', async (t) => {
   for (const [name, head, error] of cases) t.same(readHead(head), { ok: false, error }, name)
 })
 
+t.test('clients that invent hosts change nothing of how each is read', async (t) => {
+  for (let i = 0; i < 2_500; i++) {
+    const found = readHost(`Host-${i}.example.com:${i}`)
+    if (found?.name !== `host-${i}.example.com` || found.port !== String(i)) t.fail(`host ${i}`)
+    if (readHost(`host ${i}`) !== null) t.fail(`no host ${i}`)
+  }
+  const long = `${'a'.repeat(9_000)}:80`
+  t.same(readHost(long), { name: 'a'.repeat(9_000), port: '80' })
+})
+
 t.test('what is sound is read: framing, length, host without port in lower case', async (t) => {
-  const ok = (framing: RequestFraming, contentLength: number, name = 'shop.example.com') => ({
+  const ok = (framing: RequestFraming, contentLength: number, name = 'shop.example.com', port = '') => ({
     ok: true,
     framing,
     contentLength,
-    host: name,
+    host: { name, port },
   })
   t.same(readHead(headOf(host)), ok('none', 0))
   t.same(readHead(headOf([...host, ['content-length', '12']])), ok('length', 12))
@@ -115,15 +126,18 @@ t.test('what is sound is read: framing, length, host without port in lower case'
   t.same(readHead(headOf([...host, ['transfer-encoding', 'chunked']])), ok('chunked', -1))
   t.same(readHead(headOf([...host, ['expect', '100-Continue']])), ok('none', 0))
   t.same(readHead(headOf(host, { method: 'OPTIONS', target: '*' })), ok('none', 0))
-  const hosts: Readonly<Record<string, string>> = {
-    'Shop.Example.COM:8080': 'shop.example.com',
-    'a:': 'a',
-    '10.0.0.1:80': '10.0.0.1',
-    '[::1]': '[::1]',
-    '[2001:DB8::1]:443': '[2001:db8::1]',
+  const hosts: Readonly<Record<string, readonly [name: string, port: string]>> = {
+    'Shop.Example.COM:8080': ['shop.example.com', '8080'],
+    'a:': ['a', ''],
+    '10.0.0.1:80': ['10.0.0.1', '80'],
+    '[::1]': ['[::1]', ''],
+    '[2001:DB8::1]:443': ['[2001:db8::1]', '443'],
   }
-  for (const [value, name] of Object.entries(hosts))
-    t.same(readHead(headOf([['host', value]])), ok('none', 0, name), value)
+  // The second time it is known.
+  for (let time = 0; time < 2; time++) {
+    for (const [value, [name, port]] of Object.entries(hosts))
+      t.same(readHead(headOf([['host', value]])), ok('none', 0, name, port), value)
+  }
   t.equal(headerOf(headOf([...host, ['x-a', '1'], ['x-a', '2']]), 'x-a'), '1')
   t.equal(headerOf(headOf(host), 'x-a'), '')
 })
@@ -334,6 +348,7 @@ function encoded(
   const release = { version: '2.4.0' } as ReleaseRoute
   const text = encodeUpstreamHead({
     head,
+    host: readHost(headerOf(head, 'host')) ?? { name: '', port: '' },
     identity,
     framing,
     contentLength,
