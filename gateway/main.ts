@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ChokidarConfigSource } from './adapters/chokidar-config-source.js'
+import { ConfigKeeper, findKeptConfig, isInForce } from './adapters/kept-config.js'
 import { httpPost } from './adapters/http-post.js'
 import { httpProbe } from './adapters/http-probe.js'
 import { generateKeyRing, readKeyFile, writeKeyFile } from './adapters/key-file.js'
@@ -17,13 +18,15 @@ import { lockState } from './adapters/state-lock.js'
 import { SystemClock } from './adapters/system-clock.js'
 import { readToken } from './adapters/token-file.js'
 import { forkWorker } from './adapters/worker-process.js'
-import type { ConfigListing, ConfigProblem, LoadedConfig } from './controlplane/config/desired-state.js'
+import type {
+  ConfigListing,
+  ConfigProblem,
+  LastGoodFiles,
+  LoadedConfig,
+} from './controlplane/config/desired-state.js'
 import type { GatewaySettings } from './controlplane/config/gateway-settings.js'
-import { loadConfig } from './controlplane/config/load-config.js'
 import { keysNeedingRestart } from './controlplane/config/restart-keys.js'
 import { ControlPlane } from './controlplane/control-plane.js'
-import { GatewayReader } from './controlplane/gateway-reader.js'
-import { OperatorDesk } from './controlplane/operator-desk.js'
 import type { SavedKeyRing } from './controlplane/key-ring.js'
 import { LedgerKeeper } from './controlplane/ledger-keeper.js'
 import { Journal } from './controlplane/ledger/journal.js'
@@ -39,6 +42,9 @@ import type { WebhookTarget } from './controlplane/webhooks.js'
 import { Supervisor } from './controlplane/supervisor.js'
 import { WorkerRoll } from './controlplane/worker-roll.js'
 import type { FrontPreparation } from './plane-protocol.js'
+
+/** Workers that have not listened within that time are not waited for. */
+const longestOpeningMs = 1_000
 
 export interface StartOptions {
   /** Configuration directory. */
@@ -70,12 +76,16 @@ export async function start(options: StartOptions): Promise<number> {
 
 async function startGateway(directory: string): Promise<RunningGateway> {
   const listing = await readOnce(directory)
-  const stateDirectory = resolve(loadConfig(listing, {}, process.env).gateway.state.directory)
+  const kept = findKeptConfig(listing, process.env)
+  const { state } = (kept ?? (await loadConfig(listing, {}))).gateway
+  const stateDirectory = resolve(state.directory)
   const lock = await lockState(stateDirectory)
   try {
     const store = await openLmdbStore(stateDirectory)
     const lifecycle = readLifecycle(store)
-    const config = loadConfig(listing, lifecycle?.lastGood ?? {}, process.env)
+    const lastGood = lifecycle?.lastGood ?? {}
+    const isKnown = kept !== null && isInForce(kept, lastGood)
+    const config = isKnown ? kept : await loadConfig(listing, lastGood)
     refuseWithoutGateway(config)
     const log = createLog(config.gateway.log.level)
     tellProblems(log, config.problems)
@@ -99,6 +109,12 @@ async function readOnce(directory: string): Promise<ConfigListing> {
   const listing = await source.read()
   await source.close()
   return listing
+}
+
+/** Its code (zod, yaml) is a third of what a start reads: loaded where the files have changed, else after the start. */
+async function loadConfig(listing: ConfigListing, lastGood: LastGoodFiles): Promise<LoadedConfig> {
+  const loader = await import('./controlplane/config/load-config.js')
+  return loader.loadConfig(listing, lastGood, process.env)
 }
 
 /** Without any good gateway settings there is nothing to go by; sites and registrations may be bad. */
@@ -168,7 +184,6 @@ async function assemble({
     },
   })
   supervisor.start()
-  const loadingAdmin = loadAdmin()
   const plane = new ControlPlane(
     {
       clock,
@@ -196,6 +211,9 @@ async function assemble({
     return supervisor.roll(drainOnExitMs)
   })
   front.watch(log, supervisor, roll)
+  // Their first answer goes before: reading this code would keep them waiting for a word from here.
+  await Promise.race([supervisor.accepting(), delay(longestOpeningMs, null, { ref: false })])
+  const { GatewayReader, OperatorDesk, listenAdmin, createAdminApi, createMetrics } = await loadAdmin()
   const view = new GatewayReader({
     plane,
     startedAt: clock.now(),
@@ -203,7 +221,6 @@ async function assemble({
     usesGeneratedKeys: isGenerated,
   })
   const desk = new OperatorDesk({ plane, urls: () => front.urls, randomBytes: () => randomBytes(8) })
-  const { listenAdmin, createAdminApi, createMetrics } = await loadingAdmin
   const admin = await listenAdmin({
     ...settings.admin.listen,
     api: createAdminApi({ view, desk, metrics: createMetrics(view) }),
@@ -216,7 +233,8 @@ async function assemble({
   const { http, https } = front.urls
   const places = { config: directory, state: stateDirectory }
   log.info('amarre runs', { public: http, secure: https, admin: admin.port, ...places })
-  const source = watchConfig({ directory, plane, front, log })
+  const keeper = new ConfigKeeper(stateDirectory, process.env, log)
+  const source = watchConfig({ directory, plane, front, log, keeper })
   return {
     roll: () => roll.now(),
     async stop() {
@@ -225,6 +243,7 @@ async function assemble({
       log.info('leaving', { exitDelayMs, drainOnExitMs })
       await delay(exitDelayMs)
       await source.close()
+      await keeper.flush()
       front.close()
       await supervisor.leave(drainOnExitMs)
       await plane.stop()
@@ -233,14 +252,17 @@ async function assemble({
   }
 }
 
-/** A third of all code to be read (150 ms of a busy start), and no request waits for it: read while workers start. */
+/** A third of all code to be read, and no request waits for it: read when workers listen. */
 async function loadAdmin() {
-  const [{ listenAdmin }, { createAdminApi }, { createMetrics }] = await Promise.all([
-    import('./adapters/fastify-admin.js'),
-    import('./controlplane/admin-api.js'),
-    import('./adapters/prom-metrics.js'),
-  ])
-  return { listenAdmin, createAdminApi, createMetrics }
+  const [{ GatewayReader }, { OperatorDesk }, { listenAdmin }, { createAdminApi }, { createMetrics }] =
+    await Promise.all([
+      import('./controlplane/gateway-reader.js'),
+      import('./controlplane/operator-desk.js'),
+      import('./adapters/fastify-admin.js'),
+      import('./controlplane/admin-api.js'),
+      import('./adapters/prom-metrics.js'),
+    ])
+  return { GatewayReader, OperatorDesk, listenAdmin, createAdminApi, createMetrics }
 }
 
 function frontsOf({ listen: { http, https }, limits }: GatewaySettings): FrontPreparation {
@@ -300,23 +322,27 @@ interface Watched {
   readonly plane: ControlPlane
   readonly front: PublicListeners
   readonly log: AdjustableLog
+  readonly keeper: ConfigKeeper
 }
 
-function watchConfig({ directory, plane, front, log }: Watched): ChokidarConfigSource {
+function watchConfig({ directory, plane, front, log, keeper }: Watched): ChokidarConfigSource {
   const running = plane.config.gateway
   const source = new ChokidarConfigSource({
     directory,
     mode: running.watch,
     onNotificationLost: (error) => log.warn('watching by polling', { error: String(error) }),
   })
-  source.watch((listing) => {
-    const config = loadConfig(listing, plane.config.lastGood, process.env)
-    log.level = config.gateway.log.level
-    tellProblems(log, config.problems)
-    front.useFiles(config.gateway.listen.https)
-    const late = keysNeedingRestart(running, config.gateway)
-    if (late.length > 0) log.warn('changes that need a restart', { keys: late })
-    plane.useConfig(config)
-  })
+  void import('./controlplane/config/load-config.js').then(({ loadConfig: load }) =>
+    source.watch((listing) => {
+      const config = load(listing, plane.config.lastGood, process.env)
+      log.level = config.gateway.log.level
+      tellProblems(log, config.problems)
+      front.useFiles(config.gateway.listen.https)
+      const late = keysNeedingRestart(running, config.gateway)
+      if (late.length > 0) log.warn('changes that need a restart', { keys: late })
+      plane.useConfig(config)
+      keeper.keep(listing, config)
+    }),
+  )
   return source
 }

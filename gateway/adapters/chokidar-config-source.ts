@@ -2,7 +2,6 @@
 // second; in poll mode there are the looks alone. Gives a listing once what changed has stood still. Knows nothing
 // of what the files say.
 import { join, resolve, sep } from 'node:path'
-import { watch as watchPaths } from 'chokidar'
 import type { FSWatcher } from 'chokidar'
 import type { ConfigSource, WatchMode } from '../controlplane/config/config-source.js'
 import type { ConfigListing } from '../controlplane/config/desired-state.js'
@@ -213,7 +212,9 @@ export class ChokidarConfigSource implements ConfigSource {
     await this.#watcher?.close()
     const paths = new Set([above, ...folders.map(([path]) => join(this.#directory, path))])
     const ignored = (path: string): boolean => !paths.has(path)
-    this.#watcher = watchPaths([...paths], { ...watching, ignored })
+    // A reading before the start, and looks alone, do without it.
+    const { watch } = await import('chokidar')
+    this.#watcher = watch([...paths], { ...watching, ignored })
     this.#watcher
       .on('ready', () => this.#lookWithin(0))
       .on('raw', (_event, name, details) => this.#hint(name, details, above))

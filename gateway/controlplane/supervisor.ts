@@ -10,14 +10,9 @@ import type {
   ToWorker,
 } from '../plane-protocol.js'
 import { Awaited } from './awaited.js'
+import { freshWorker, type SupervisedWorker as Worker } from './supervised-worker.js'
 import type { WorkerKey } from './traffic.js'
-import type {
-  PublicListener,
-  SupervisedWorker as Worker,
-  SupervisorEvents,
-  WorkerHandle,
-  WorkerObserver,
-} from './worker-handle.js'
+import type { PublicListener, SupervisorEvents, WorkerHandle, WorkerObserver } from './worker-handle.js'
 import { WorkerQuestions } from './worker-questions.js'
 import { WorkerReplacement } from './worker-replacement.js'
 
@@ -80,6 +75,11 @@ export class Supervisor {
   /** How many workers there are to be. */
   get count(): number {
     return this.#options.count
+  }
+
+  /** Resolves when the first worker accepts connections. */
+  accepting(): Promise<void> {
+    return this.#awaited.until(() => [...this.#workers.values()].some((each) => each.isAccepting))
   }
 
   /** Where a request would go, by the word of one worker; it leaves no trace there. */
@@ -178,24 +178,12 @@ export class Supervisor {
 
   #fork(successorOf: WorkerKey | null = null): Worker {
     const key = this.#nextKey++
-    const now = this.#options.clock.monotonic()
     const handle = this.#options.fork({
       onMessage: (message) => this.#heard(key, message),
       onFault: (reason) => this.#options.log.error('worker fault', { worker: key, reason }),
       onExit: (how) => this.#exited(key, how),
     })
-    const worker: Worker = {
-      key,
-      handle,
-      startedAt: now,
-      state: 'starting',
-      acknowledged: 0,
-      lastHeardAt: now,
-      isKilled: false,
-      isAccepting: false,
-      hasSaidAll: false,
-      successorOf,
-    }
+    const worker = freshWorker(key, handle, this.#options.clock.monotonic(), successorOf)
     this.#workers.set(key, worker)
     return worker
   }

@@ -17,24 +17,6 @@ export interface WorkerHandle {
   kill(signal: 'SIGTERM' | 'SIGKILL'): void
 }
 
-/** A worker and how far it has come, as the supervisor keeps it. */
-export interface SupervisedWorker {
-  readonly key: WorkerKey
-  readonly handle: WorkerHandle
-  readonly startedAt: number
-  state: 'starting' | 'waiting' | 'listening' | 'leaving'
-  acknowledged: number
-  lastHeardAt: number
-  /** It fell silent for too long: it has been killed. */
-  isKilled: boolean
-  /** It has said that it accepts connections. */
-  isAccepting: boolean
-  /** Its last report has come. */
-  hasSaidAll: boolean
-  /** The one that it will take the place of; null once it has a place of its own. */
-  successorOf: WorkerKey | null
-}
-
 /** What a worker process tells whoever forked it. */
 export interface WorkerObserver {
   onMessage(message: FromWorker): void

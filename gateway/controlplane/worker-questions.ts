@@ -2,7 +2,7 @@
 import type { ExplainedRequest, Explanation } from '../plane-protocol.js'
 import { RuleRefusal } from './rule-refusal.js'
 import type { WorkerKey } from './traffic.js'
-import type { SupervisedWorker } from './worker-handle.js'
+import type { SupervisedWorker } from './supervised-worker.js'
 
 /** A worker answers between two requests; one that is silent for five seconds is killed. */
 const answerWithinMs = 2_000

@@ -1,0 +1,42 @@
+// A worker and how far it has come, as the supervisor keeps it. Knows nothing of who changes it.
+import type { WorkerKey } from './traffic.js'
+import type { WorkerHandle } from './worker-handle.js'
+
+/** A worker and how far it has come, as the supervisor keeps it. */
+export interface SupervisedWorker {
+  readonly key: WorkerKey
+  readonly handle: WorkerHandle
+  readonly startedAt: number
+  state: 'starting' | 'waiting' | 'listening' | 'leaving'
+  acknowledged: number
+  lastHeardAt: number
+  /** It fell silent for too long: it has been killed. */
+  isKilled: boolean
+  /** It has said that it accepts connections. */
+  isAccepting: boolean
+  /** Its last report has come. */
+  hasSaidAll: boolean
+  /** The one that it will take the place of; null once it has a place of its own. */
+  successorOf: WorkerKey | null
+}
+
+/** One that has just been forked, at that instant (monotonic). */
+export function freshWorker(
+  key: WorkerKey,
+  handle: WorkerHandle,
+  startedAt: number,
+  successorOf: WorkerKey | null,
+): SupervisedWorker {
+  return {
+    key,
+    handle,
+    startedAt,
+    state: 'starting',
+    acknowledged: 0,
+    lastHeardAt: startedAt,
+    isKilled: false,
+    isAccepting: false,
+    hasSaidAll: false,
+    successorOf,
+  }
+}
