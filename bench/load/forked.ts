@@ -11,10 +11,11 @@ process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
 export class ForkedProgram {
   readonly #child: ChildProcess
 
-  /** `program`: a file beside this one, as compiled. */
-  constructor(program: string, words: readonly (string | number)[]) {
+  /** `program`: a file beside this one, as compiled. One that never sleeps yields to whatever else has work. */
+  constructor(program: string, words: readonly (string | number)[], isSleepless = false) {
     const file = fileURLToPath(new URL(`./${program}`, import.meta.url))
-    const command = ['-c', String(loadCore), process.execPath, file, ...words.map(String)]
+    const priority = isSleepless ? ['chrt', '--idle', '0'] : []
+    const command = ['-c', String(loadCore), ...priority, process.execPath, file, ...words.map(String)]
     this.#child = spawn('taskset', command, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     running.add(this.#child)
     this.#child.once('exit', () => running.delete(this.#child))

@@ -1,8 +1,10 @@
 // Latencies of very many requests in little room: buckets of 2 % from a microsecond to a minute. Knows no clock.
+import { median } from '../statistics.js'
 
 const growth = 1.02
 const logGrowth = Math.log(growth)
 const buckets = 1000
+const windowMs = 100
 
 /** Percentiles in µs. */
 export interface LatencySummary {
@@ -10,6 +12,13 @@ export interface LatencySummary {
   readonly p99Us: number
   readonly p999Us: number
   readonly worstUs: number
+}
+
+/** A machine that stops for some milliseconds now and then decides the percentiles of a whole run, but of few windows. */
+export interface SteadySummary {
+  /** Medians over windows of a tenth of a second, µs. */
+  readonly steadyP50Us: number
+  readonly steadyP99Us: number
 }
 
 export class Latencies {
@@ -35,6 +44,12 @@ export class Latencies {
     return 0
   }
 
+  clear(): void {
+    this.#counts.fill(0)
+    this.count = 0
+    this.#worstMs = 0
+  }
+
   summaryUs(): LatencySummary {
     return {
       p50Us: this.percentileUs(0.5),
@@ -42,5 +57,32 @@ export class Latencies {
       p999Us: this.percentileUs(0.999),
       worstUs: this.#worstMs * 1000,
     }
+  }
+}
+
+/** The same by windows of time. */
+export class SteadyLatencies {
+  readonly #window = new Latencies()
+  readonly #p50s: number[] = []
+  readonly #p99s: number[] = []
+  #until = 0
+
+  /** What ended at `now`, ms. */
+  add(ms: number, now: number): void {
+    if (now >= this.#until) {
+      if (this.#window.count > 0) this.#close()
+      this.#until = now + windowMs
+    }
+    this.#window.add(ms)
+  }
+
+  summaryUs(): SteadySummary {
+    return { steadyP50Us: median(this.#p50s), steadyP99Us: median(this.#p99s) }
+  }
+
+  #close(): void {
+    this.#p50s.push(this.#window.percentileUs(0.5))
+    this.#p99s.push(this.#window.percentileUs(0.99))
+    this.#window.clear()
   }
 }

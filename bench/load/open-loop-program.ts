@@ -3,19 +3,22 @@
 // and newcomers take their places. Usage: open-loop-program.js PLAN, a JSON file. `go` begins; the result is a message.
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { Worker } from 'node:worker_threads'
-import { Latencies } from './latencies.js'
+import { Latencies, SteadyLatencies } from './latencies.js'
 import type { OpenLoopPlan, OpenLoopResult } from './open-loop.js'
 import { JarVisitor, newcomer } from './visitor-jar.js'
 
 const plan = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as OpenLoopPlan
 const visitors = plan.visitors.map((known) => new JarVisitor(plan.path, known))
 const latencies = new Latencies()
+const steady = new SteadyLatencies()
 const failures: Record<string, number> = {}
 let strayed = 0
 let newcomers = 0
 let turn = 0
 let isOver = false
+/** Until then this program's own compiler settles. */
+let countsFrom = 0
+const settlingMs = 1_000
 
 /** A request that is due, and since when. */
 interface Due {
@@ -98,10 +101,16 @@ class Line {
   }
 
   #finish(): void {
-    if (this.#due !== null) latencies.add(performance.now() - this.#due.at)
+    if (this.#due !== null && this.#due.at >= countsFrom) count(this.#due.at)
     this.#due = null
     next(this)
   }
+}
+
+function count(dueAt: number): void {
+  const now = performance.now()
+  latencies.add(now - dueAt)
+  steady.add(now - dueAt, now)
 }
 
 function fail(how: string): void {
@@ -115,31 +124,30 @@ function next(line: Line): void {
   else line.send(due)
 }
 
-function arrive(now: number): void {
+function arrive(dueAt: number): void {
   const at = turn++ % visitors.length
   if (Math.random() < plan.churn) visitors[at] = newcomer(plan.path, newcomers++)
   const visitor = visitors[at]
   if (visitor === undefined) return
   const line = idle.pop()
-  if (line === undefined) waiting.push({ visitor, at: now })
-  else line.send({ visitor, at: now })
+  if (line === undefined) waiting.push({ visitor, at: dueAt })
+  else line.send({ visitor, at: dueAt })
 }
 
 const lines = Array.from({ length: plan.connections }, () => new Line())
 idle.push(...lines)
-const ticker = new Worker(new URL('./ticker-program.js', import.meta.url))
 
+/** Never sleeps, as timers know whole milliseconds only: it has the lowest priority of the system instead. */
 function begin(): void {
-  const began = performance.now()
-  let nextAt = began
-  ticker.on('message', () => {
+  let nextAt = performance.now()
+  countsFrom = nextAt + settlingMs
+  const turnOver = (): void => {
     const now = performance.now()
-    if (now - began > plan.seconds * 1000) return finish(now - began)
-    while (nextAt <= now) {
-      arrive(now)
-      nextAt -= Math.log(1 - Math.random()) * (1000 / plan.rate)
-    }
-  })
+    if (now - countsFrom > plan.seconds * 1000) return finish(now - countsFrom)
+    for (; nextAt <= now; nextAt -= Math.log(1 - Math.random()) * (1000 / plan.rate)) arrive(nextAt)
+    setImmediate(turnOver)
+  }
+  turnOver()
 }
 
 function finish(tookMs: number): void {
@@ -156,6 +164,7 @@ function finish(tookMs: number): void {
       strayed,
       failures,
       ...latencies.summaryUs(),
+      ...steady.summaryUs(),
     }
     for (const line of lines) line.end()
     process.send?.(result, () => process.exit(0))
@@ -163,4 +172,4 @@ function finish(tookMs: number): void {
 }
 
 process.once('message', begin)
-ticker.once('message', () => process.send?.('ready'))
+process.send?.('ready')

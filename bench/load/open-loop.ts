@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ForkedProgram } from './forked.js'
-import type { LatencySummary } from './latencies.js'
+import type { LatencySummary, SteadySummary } from './latencies.js'
 import type { KnownVisitor } from './visitor-jar.js'
 
 export interface OpenLoopPlan {
@@ -17,7 +17,7 @@ export interface OpenLoopPlan {
   readonly churn: number
 }
 
-export interface OpenLoopResult extends LatencySummary {
+export interface OpenLoopResult extends LatencySummary, SteadySummary {
   readonly requests: number
   readonly seconds: number
   readonly newcomers: number
@@ -35,7 +35,7 @@ export async function runOpenLoop(
 ): Promise<OpenLoopResult> {
   const file = join(directory, 'open-loop.json')
   writeFileSync(file, JSON.stringify(plan))
-  const load = new ForkedProgram('open-loop-program.js', [file])
+  const load = new ForkedProgram('open-loop-program.js', [file], true)
   try {
     await load.next()
     const result = load.next()
