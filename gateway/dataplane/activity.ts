@@ -36,7 +36,9 @@ export class ReleaseActivity implements ExchangeAccount {
   previewRequests = 0
   durationSumMs = 0
   readonly durations = new Array<number>(latencyBoundsMs.length + 1).fill(0)
-  readonly requests = new Map<number, number>()
+  /** Answers of status 200, in the object itself: a table for each of 200 releases is out of the cache when it is needed. */
+  #good = 0
+  readonly #others = new Map<number, number>()
   readonly upstreamErrors = new Map<ErrorCode, number>()
   readonly takenOver: TakenOver[] = []
 
@@ -65,8 +67,14 @@ export class ReleaseActivity implements ExchangeAccount {
     this.socketsOpen--
   }
 
+  /** Answers by status. */
+  get requests(): ReadonlyMap<number, number> {
+    return this.#good === 0 ? this.#others : new Map([[200, this.#good], ...this.#others])
+  }
+
   answered(status: number, durationMs: number): void {
-    this.requests.set(status, (this.requests.get(status) ?? 0) + 1)
+    if (status === 200) this.#good++
+    else this.#others.set(status, (this.#others.get(status) ?? 0) + 1)
     this.durationSumMs += durationMs
     const bucket = latencyBucket(durationMs)
     this.durations[bucket] = (this.durations[bucket] ?? 0) + 1

@@ -57,6 +57,7 @@ class Pool implements UpstreamPool, ConnectionOwner, LineOwner, Ticked {
   private readonly idle: UpstreamConnection[] = []
   private readonly waiting = new WaitingLine<PooledCall>()
   private isClosing = false
+  private isTicking = false
 
   constructor(options: PoolOptions) {
     this.address = addressOf(options.url)
@@ -77,7 +78,7 @@ class Pool implements UpstreamPool, ConnectionOwner, LineOwner, Ticked {
     const call = new PooledCall(this, request, handler)
     call.isWaiting = true
     this.waiting.join(call)
-    this.tick.add(this)
+    if (!this.isTicking) this.startTicking()
     this.pump()
     if (call.isWaiting && this.waiting.length > this.limits.maxQueue) {
       this.remove(call)
@@ -101,7 +102,17 @@ class Pool implements UpstreamPool, ConnectionOwner, LineOwner, Ticked {
       this.remove(call)
       call.startOn(connection)
     }
-    if (this.open.size === 0 && this.waiting.length === 0) this.tick.remove(this)
+    if (this.isTicking && this.open.size === 0 && this.waiting.length === 0) this.stopTicking()
+  }
+
+  private startTicking(): void {
+    this.isTicking = true
+    this.tick.add(this)
+  }
+
+  private stopTicking(): void {
+    this.isTicking = false
+    this.tick.remove(this)
   }
 
   rest(connection: UpstreamConnection): void {
