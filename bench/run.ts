@@ -9,7 +9,7 @@ import { boarding } from './boarding.js'
 import { usualCase } from './cases.js'
 import { connections } from './connections.js'
 import { deployment } from './deployment.js'
-import { growth } from './growth.js'
+import { growth, releases } from './growth.js'
 import { latency } from './latency.js'
 import { ledger } from './ledger.js'
 import { keepResults, machineNow } from './results.js'
@@ -52,6 +52,7 @@ const scenarios: readonly Scenario[] = [
   deployment,
   boarding,
   growth,
+  releases,
   ledger,
   connections,
   start,

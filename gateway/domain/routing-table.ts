@@ -292,6 +292,8 @@ class BuiltRelease implements ReleaseRoute {
   }
 
   targetByTag(tag: number): TargetRoute | null {
-    return this.#byTag.get(tag) ?? null
+    // Most releases have one target; with many releases a table that is rarely needed is out of the processor's cache.
+    const first = this.targets[0]
+    return first?.tag === tag ? first : (this.#byTag.get(tag) ?? null)
   }
 }
