@@ -31,7 +31,8 @@ async function replaced(gateway: Gateway, before: readonly number[]): Promise<re
 
 t.test('SIGHUP replaces the workers one after the other, and nobody notices', async (t) => {
   const gateway = await startGateway({ t, workers: 2, env: quickly })
-  const [application] = await deploy(gateway, '1.0.0', t)
+  // One target: whoever waits, waits for the gate that is opened.
+  const [application] = await deploy(gateway, '1.0.0', t, { targets: ['a'] })
   const crowd = new Crowd(gateway.url, 2)
   await crowd.welcome(8)
   crowd.walk(40)
