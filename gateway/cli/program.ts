@@ -167,11 +167,15 @@ asking(
       .choices(['retirable', 'active', 'retired'])
       .default('retirable'),
   )
-  .option('--timeout <duration>', 'as 30s, 10m or 2h; without it, for ever', duration, Infinity)
+  .option('--timeout <duration>', 'as 30s, 10m or 2h; without it, for ever', duration)
   .action(
-    async (site: string, version: string, options: PlaceOptions & { for: AwaitedState; timeout: number }) => {
+    async (
+      site: string,
+      version: string,
+      options: PlaceOptions & { for: AwaitedState; timeout?: number },
+    ) => {
       const { wait } = await import('./wait.js')
-      const awaited = { site, version, for: options.for, timeoutMs: options.timeout }
+      const awaited = { site, version, for: options.for, timeoutMs: options.timeout ?? Infinity }
       exitCode = await wait(await clientOf(options), terminal, awaited)
     },
   )

@@ -124,11 +124,11 @@ t.test('SIGTERM during a roll ends it all', async (t) => {
 
 t.test('a second SIGTERM does not wait', async (t) => {
   const gateway = await startGateway({ t, workers: 1, env: { AMARRE_LIMITS_DRAIN_ON_EXIT: '1m' } })
-  const [application] = await deploy(gateway, '1.0.0', t)
+  const [application] = await deploy(gateway, '1.0.0', t, { targets: ['a'] })
   const workers = await gateway.workers()
   const client = await RawClient.connect(gateway.port, t)
   client.send('GET /gate?name=never HTTP/1.1\r\nHost: a\r\n\r\n')
-  await until('the request has arrived', () => application !== undefined && application.connections > 0)
+  await until('the request has arrived', () => application !== undefined && application.requests > 0)
   process.kill(gateway.pid, 'SIGTERM')
   await gateway.waitForLog(/"msg":"leaving"/)
   t.equal(await gateway.stop(), 1)
