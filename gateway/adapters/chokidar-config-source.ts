@@ -1,11 +1,11 @@
 // Watches a configuration directory. A notification is only a hint to look at everything again, beside a look every
 // second; in poll mode there are the looks alone. Gives a listing once what changed has stood still. Knows nothing
 // of what the files say.
-import { join, resolve, sep } from 'node:path'
+import { join, relative, resolve, sep } from 'node:path'
 import type { FSWatcher } from 'chokidar'
 import type { ConfigSource, WatchMode } from '../controlplane/config/config-source.js'
 import type { ConfigListing } from '../controlplane/config/desired-state.js'
-import { isSameEntry, listingOf, lookAt, nearestAbove, readEntry } from './config-directory.js'
+import { glanceAt, isSameEntry, listingOf, lookAt, nearestAbove, readEntry } from './config-directory.js'
 import type { Entry, Sighting, Sightings } from './config-directory.js'
 
 /** How long size and times must have stood still before a file is read. */
@@ -35,6 +35,8 @@ interface Seen {
   /** Null: it went away. */
   readonly sighting: Sighting | null
   readonly since: number
+  /** When that was last seen; a look that began before it saw less. */
+  readonly at: number
 }
 
 /** A configuration directory on disk, watched by chokidar. */
@@ -52,6 +54,8 @@ export class ChokidarConfigSource implements ConfigSource {
   #timer: NodeJS.Timeout | null = null
   #dueAt = Infinity
   #lookedAt = -Infinity
+  /** Something happened since the last whole look began. */
+  #isHinted = true
   #lookMs = 0
   /** Looks follow each other; none begins before the last has ended. */
   #last: Promise<unknown> = Promise.resolve()
@@ -133,8 +137,12 @@ export class ChokidarConfigSource implements ConfigSource {
     return true
   }
 
+  /** What was seen to change has to stand still; for that alone, nothing else is looked at. */
   async #lookAgain(): Promise<boolean> {
-    await this.#look()
+    const isDue = performance.now() - this.#lookedAt >= pace[this.#mode].everyMs
+    const pending = this.#isHinted || isDue ? [] : this.#pending()
+    if (pending.length === 0 || pending.some((path) => this.#isFolder(path))) await this.#look()
+    else await Promise.all(pending.map((path) => this.#glance(path)))
     const enoughMs = this.#unrestMs() === 0 ? settleMs : settleAmidUnrestMs
     return this.#publish((stillMs) => stillMs >= enoughMs)
   }
@@ -144,26 +152,53 @@ export class ChokidarConfigSource implements ConfigSource {
     return this.#unrestMs() || Math.max(everyMs, this.#lookMs * share)
   }
 
+  /** Paths that are seen to be what has not been read yet. */
+  #pending(): string[] {
+    const isRead = (path: string, sighting: Sighting | null): boolean => {
+      const entry = this.#published.get(path)
+      if (sighting?.kind === 'file') return entry?.kind === 'file' && entry.stamp === sighting.stamp
+      return entry?.kind === sighting?.kind
+    }
+    return [...this.#seen].flatMap(([path, { sighting }]) => (isRead(path, sighting) ? [] : [path]))
+  }
+
+  #isFolder(path: string): boolean {
+    return this.#seen.get(path)?.sighting?.kind === 'folder' || this.#published.get(path)?.kind === 'folder'
+  }
+
+  /** Looks at one path: at once, and long before a whole look has come to it. */
+  async #glance(path: string): Promise<void> {
+    const sighting = await glanceAt(this.#directory, path)
+    const before = this.#seen.get(path)
+    if (this.#isClosed || (sighting === null && before === undefined)) return
+    const at = performance.now()
+    const isSame = before !== undefined && before.sighting?.stamp === sighting?.stamp
+    this.#seen.set(path, { sighting, since: isSame ? before.since : at, at })
+  }
+
   async #look(): Promise<void> {
+    this.#isHinted = false
     const begunAt = performance.now()
     const sightings = await lookAt(this.#directory)
     this.#lookedAt = performance.now()
     this.#lookMs = this.#lookedAt - begunAt
-    this.#note(sightings)
+    this.#note(sightings, begunAt)
   }
 
   /** Notes since when each path is as it is. Before the first listing the files' own times tell. */
-  #note(sightings: Sightings): void {
+  #note(sightings: Sightings, begunAt: number): void {
     const now = this.#lookedAt
     for (const [path, sighting] of sightings) {
       const before = this.#seen.get(path)
+      if (before !== undefined && before.at > begunAt) continue
       if (before?.sighting?.stamp === sighting.stamp) continue
       const ageMs = Date.now() - sighting.changedAt
       const since = this.#hasGiven ? now : now - (ageMs >= 0 ? ageMs : 0)
-      this.#seen.set(path, { sighting, since })
+      this.#seen.set(path, { sighting, since, at: now })
     }
-    for (const [path, { sighting }] of this.#seen) {
-      if (sighting !== null && !sightings.has(path)) this.#seen.set(path, { sighting: null, since: now })
+    for (const [path, { sighting, at }] of this.#seen) {
+      if (sighting === null || sightings.has(path) || at > begunAt) continue
+      this.#seen.set(path, { sighting: null, since: now, at: now })
     }
   }
 
@@ -192,7 +227,8 @@ export class ChokidarConfigSource implements ConfigSource {
     if (before?.kind === 'file' && before.stamp === sighting.stamp) return false
     const now = await readEntry(this.#directory, path, sighting)
     if (now === null) {
-      this.#seen.set(path, { sighting: { ...sighting, stamp: '' }, since: performance.now() })
+      const at = performance.now()
+      this.#seen.set(path, { sighting: { ...sighting, stamp: '' }, since: at, at })
       return false
     }
     this.#published.set(path, now)
@@ -226,6 +262,10 @@ export class ChokidarConfigSource implements ConfigSource {
     const { watchedPath } = details as { watchedPath?: string }
     const branch = this.#directory.slice(above.length).split(sep).find(Boolean)
     if (watchedPath === above && typeof name === 'string' && name !== branch) return
+    this.#isHinted = true
+    if (watchedPath !== undefined && watchedPath !== above && typeof name === 'string') {
+      void this.#glance(relative(this.#directory, join(watchedPath, name)).split(sep).join('/'))
+    }
     this.#lookWithin(0)
   }
 

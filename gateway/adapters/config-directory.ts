@@ -113,6 +113,15 @@ function counts(path: string, { kind }: Sighting): boolean {
   return (isConfigName(name) || (depth === 4 && isPageName(name))) && depth > 0
 }
 
+/** Looks at one path that may count, below folders that do; null where there is nothing that does. */
+export async function glanceAt(directory: string, path: string): Promise<Sighting | null> {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  const folder = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : '.'
+  if (name.startsWith('.') || !mayCount(folder, name)) return null
+  const sighting = await sight(join(directory, path))
+  return sighting !== null && counts(path, sighting) ? sighting : null
+}
+
 /** Looks at everything below a directory that counts as configuration. */
 export async function lookAt(directory: string): Promise<Sightings> {
   const look = new Look(directory)

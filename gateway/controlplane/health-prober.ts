@@ -36,7 +36,7 @@ export class HealthProber {
   readonly #probe: Probe
   readonly #clock: Clock
   readonly #onChange: (release: ReleaseIndex) => void
-  readonly #probed = new Map<string, Probed>()
+  readonly #probed = new Map<ReleaseIndex, Map<TargetUrl, Probed>>()
 
   /** `onChange` is called after each answer that changed a target's state. */
   constructor(probe: Probe, clock: Clock, onChange: (release: ReleaseIndex) => void) {
@@ -47,54 +47,59 @@ export class HealthProber {
 
   /** Probes exactly what the plans name; what stays keeps its health. */
   follow(plans: readonly ProbePlan[]): void {
-    const wanted = new Set<string>()
-    for (const plan of plans) {
-      for (const url of plan.targets) {
-        const key = keyOf(plan.release, url)
-        wanted.add(key)
-        this.#plan(key, url, plan)
+    const wanted = new Map(plans.map((plan) => [plan.release, plan]))
+    for (const plan of plans) for (const url of plan.targets) this.#plan(url, plan)
+    for (const [release, targets] of this.#probed) {
+      const plan = wanted.get(release)
+      for (const [url, { timer }] of targets) {
+        if (plan?.targets.includes(url) === true) continue
+        targets.delete(url)
+        if (timer !== null) clearTimeout(timer)
       }
-    }
-    for (const [key, probed] of this.#probed) {
-      if (wanted.has(key)) continue
-      this.#probed.delete(key)
-      if (probed.timer !== null) clearTimeout(probed.timer)
+      if (plan === undefined) this.#probed.delete(release)
     }
   }
 
   /** Null for a target that is not probed. */
   healthOf(release: ReleaseIndex, url: TargetUrl): TargetHealth | null {
-    return this.#probed.get(keyOf(release, url))?.health ?? null
+    return this.#probed.get(release)?.get(url)?.health ?? null
   }
 
   stop(): void {
     this.follow([])
   }
 
-  #plan(key: string, url: TargetUrl, plan: ProbePlan): void {
-    const known = this.#probed.get(key)
+  #plan(url: TargetUrl, plan: ProbePlan): void {
+    const targets = this.#targetsOf(plan.release)
+    const known = targets.get(url)
     if (known === undefined) {
       const health = newHealth(plan.assumed.includes(url) ? 'assumed' : 'unproven')
       const probed: Probed = { plan, health, timer: null }
-      this.#probed.set(key, probed)
-      void this.#ask(key, url, probed)
+      targets.set(url, probed)
+      void this.#ask(url, probed)
       return
     }
     const becomesUrgent = plan.isChecking && !known.plan.isChecking
     known.plan = plan
     if (becomesUrgent && known.timer !== null) {
       clearTimeout(known.timer)
-      void this.#ask(key, url, known)
+      void this.#ask(url, known)
     }
   }
 
-  async #ask(key: string, url: TargetUrl, probed: Probed): Promise<void> {
+  #targetsOf(release: ReleaseIndex): Map<TargetUrl, Probed> {
+    let targets = this.#probed.get(release)
+    if (targets === undefined) this.#probed.set(release, (targets = new Map()))
+    return targets
+  }
+
+  async #ask(url: TargetUrl, probed: Probed): Promise<void> {
     probed.timer = null
-    const { policy } = probed.plan
+    const { policy, release } = probed.plan
     const startedAt = this.#clock.monotonic()
     const { ok, detail } = await this.#probe(url, policy.path, policy.timeoutMs)
     // A late answer: the target is no longer probed, or by another.
-    if (this.#probed.get(key) !== probed) return
+    if (this.#probed.get(release)?.get(url) !== probed) return
     const durationMs = Math.round(this.#clock.monotonic() - startedAt)
     const before = probed.health.state
     probed.health = observe(
@@ -103,11 +108,7 @@ export class HealthProber {
       probed.plan.policy,
     )
     const intervalMs = probed.plan.isChecking ? checkingIntervalMs : probed.plan.policy.intervalMs
-    probed.timer = setTimeout(() => void this.#ask(key, url, probed), intervalMs)
+    probed.timer = setTimeout(() => void this.#ask(url, probed), intervalMs)
     if (probed.health.state !== before) this.#onChange(probed.plan.release)
   }
-}
-
-function keyOf(release: ReleaseIndex, url: TargetUrl): string {
-  return `${release} ${url}`
 }

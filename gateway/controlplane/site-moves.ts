@@ -56,7 +56,8 @@ function movingRelease(site: Site, release: Release, sources: MoveSources): Movi
     isActive: activeRelease(site) === release,
     isFormer: isOnItsWayOut(release),
     isDead: sources.isDead(index),
-    isOverflowing: sources.isOverflowing(site, release),
+    // Asked only where it matters: the whole site is looked through.
+    isOverflowing: site.policy.retain.onOverflow === 'move' && sources.isOverflowing(site, release),
     takeOver: registration.takeOver,
     order: moveOrder,
     mayTake:

@@ -3,6 +3,7 @@
 import type { Clock, LifecycleStore, Log } from '../domain/ports.js'
 import type { EvidenceBook } from './evidence-book.js'
 import type { LedgerKeeper } from './ledger-keeper.js'
+import { LifecycleFingerprints } from './lifecycle-fingerprints.js'
 import { saveCheckpoint, saveLifecycle, type SavedCheckpoint, type SavedLifecycle } from './saved-state.js'
 
 export interface StateKeeperParts {
@@ -20,6 +21,7 @@ export interface StateKeeperParts {
 export class StateKeeper {
   readonly #parts: StateKeeperParts
   #savedLifecycle = ''
+  readonly #fingerprints = new LifecycleFingerprints()
   /** One checkpoint after the other; those that are asked for meanwhile share the next. */
   #running: Promise<void> = Promise.resolve()
   #waiting: Promise<void> | null = null
@@ -31,7 +33,7 @@ export class StateKeeper {
   /** Writes the lifecycle when it differs from what was written last. */
   saveLifecycle(): void {
     const saved = this.#parts.lifecycle()
-    const fingerprint = JSON.stringify(saved)
+    const fingerprint = this.#fingerprints.of(saved)
     if (fingerprint === this.#savedLifecycle) return
     this.#savedLifecycle = fingerprint
     saveLifecycle(this.#parts.store, saved).catch((error: unknown) => {
