@@ -20,7 +20,6 @@ export interface StateKeeperParts {
 
 export class StateKeeper {
   readonly #parts: StateKeeperParts
-  #savedLifecycle = ''
   readonly #fingerprints = new LifecycleFingerprints()
   /** One checkpoint after the other; those that are asked for meanwhile share the next. */
   #running: Promise<void> = Promise.resolve()
@@ -33,12 +32,10 @@ export class StateKeeper {
   /** Writes the lifecycle when it differs from what was written last. */
   saveLifecycle(): void {
     const saved = this.#parts.lifecycle()
-    const fingerprint = this.#fingerprints.of(saved)
-    if (fingerprint === this.#savedLifecycle) return
-    this.#savedLifecycle = fingerprint
+    if (!this.#fingerprints.isNew(saved)) return
     saveLifecycle(this.#parts.store, saved).catch((error: unknown) => {
       // What was not written is tried again with the next checkpoint.
-      this.#savedLifecycle = ''
+      this.#fingerprints.forget()
       this.#cannotSave(error)
     })
   }

@@ -2,6 +2,7 @@
 // publications, doubts and jumps of the clock.
 import t from 'tap'
 import { Doubts } from '../../gateway/controlplane/doubts.js'
+import { LifecycleFingerprints } from '../../gateway/controlplane/lifecycle-fingerprints.js'
 import { Publisher } from '../../gateway/controlplane/publisher.js'
 import {
   lossAfter,
@@ -393,3 +394,32 @@ t.test(
     t.equal(keeper.spannedMs, 0)
   },
 )
+
+t.test('a lifecycle is new where a site, its policy, a release or a file of it is another', async (t) => {
+  const release = { ordinal: 1 }
+  const site = { policy: { hosts: ['*'] }, wasEverActive: false, releases: [release, { ordinal: 2 }] }
+  const lifecycleOf = (sites: readonly object[], words: object = {}): SavedLifecycle =>
+    ({
+      version: 3,
+      issuer: 'i',
+      register: { nextIndex: 3, sites },
+      lastGood: {},
+      ...words,
+    }) as unknown as SavedLifecycle
+  const fingerprints = new LifecycleFingerprints()
+  const isNew = (lifecycle: SavedLifecycle): boolean => {
+    const first = fingerprints.isNew(lifecycle)
+    t.equal(fingerprints.isNew(structuredClone(lifecycle)), false, 'not a second time')
+    return first
+  }
+  t.equal(isNew(lifecycleOf([site])), true, 'the first')
+  t.equal(isNew(lifecycleOf([{ ...site, policy: { hosts: ['a'] } }])), true, 'a policy')
+  t.equal(isNew(lifecycleOf([{ ...site, wasEverActive: true }])), true, 'a site')
+  t.equal(isNew(lifecycleOf([{ ...site, releases: [release] }])), true, 'a release less')
+  t.equal(isNew(lifecycleOf([{ ...site, releases: [{ ordinal: 4 }, release] }])), true, 'a release')
+  t.equal(isNew(lifecycleOf([site, site])), true, 'a site more')
+  t.equal(isNew(lifecycleOf([site, site], { lastGood: { 'gateway.yaml': '' } })), true, 'a file')
+  t.equal(isNew(lifecycleOf([site], { issuer: 'j' })), true, 'an issuer')
+  fingerprints.forget()
+  t.equal(isNew(lifecycleOf([site], { issuer: 'j' })), true, 'what could not be saved')
+})
