@@ -131,6 +131,8 @@ function figuresOf({ rate, quiet, busy, events }: Seen): Figure[] {
     { what: 'p99 while quiet', value: quiet.p99Us, unit: 'µs', target: null },
     { what: 'p99 meanwhile', value: busy.p99Us, unit: 'µs', target: null },
     { what: 'p99 meanwhile / quiet', value: busy.p99Us / quiet.p99Us, unit: '×', target: 'at most 2' },
+    { what: 'p99 of a tenth of a second while quiet', value: quiet.steadyP99Us, unit: 'µs', target: null },
+    { what: 'p99 of a tenth of a second meanwhile', value: busy.steadyP99Us, unit: 'µs', target: null },
     { what: 'worst while quiet', value: quiet.worstUs / 1000, unit: 'ms', target: null },
     { what: 'worst meanwhile', value: busy.worstUs / 1000, unit: 'ms', target: null },
   ]

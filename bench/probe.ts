@@ -17,15 +17,51 @@ function ownBytes(): number {
   return Number(/RssAnon:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024
 }
 
+/** CPU time of this thread in ms, by the system's last look at it: up to a tick (4 ms) old. */
+function ranMs(): number {
+  return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[0]) / 1e6
+}
+
+const watchEveryMs = 4
+
+/** The longest that this thread itself worked in one turn of its loop, waiting for the processor left out. */
+class TurnWatch {
+  #worstMs = 0
+  #ran = ranMs()
+
+  begin(): void {
+    setInterval(() => this.#look(), watchEveryMs).unref()
+  }
+
+  take(): number {
+    const worst = this.#worstMs
+    this.#worstMs = 0
+    this.#ran = ranMs()
+    return worst
+  }
+
+  #look(): void {
+    const ran = ranMs()
+    this.#worstMs = Math.max(this.#worstMs, ran - this.#ran)
+    this.#ran = ran
+  }
+}
+
 if (directory !== undefined) {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as () => void
   const loop = monitorEventLoopDelay({ resolution: resolutionMs })
   loop.enable()
+  const watch = new TurnWatch()
+  watch.begin()
   process.on('SIGUSR2', () => {
     // The histogram counts the timer's own interval in.
     const late = (ns: number): number => Math.max(0, ns / 1e6 - resolutionMs)
-    const delays = { lateP99Ms: late(loop.percentile(99)), lateWorstMs: late(loop.max) }
+    const delays = {
+      lateP99Ms: late(loop.percentile(99)),
+      lateWorstMs: late(loop.max),
+      turnWorstMs: watch.take(),
+    }
     loop.disable()
     collect()
     collect()
@@ -35,5 +71,6 @@ if (directory !== undefined) {
     writeFileSync(`${file}.new`, JSON.stringify(reading))
     renameSync(`${file}.new`, file)
     loop.enable()
+    watch.take()
   })
 }

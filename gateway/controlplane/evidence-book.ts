@@ -114,6 +114,8 @@ export class EvidenceBook {
   addSpan(span: TimeSpan, generation: number): void {
     this.#spans.push({ span, generation })
     this.#ledger.extend(span)
+    // At a start nobody waits yet; the first reports would meet every segment of the ledger at once.
+    if (this.#workers.size === 0) this.#ledger.settle()
     for (const account of this.#accounts.values()) {
       account.birthsUntil = extendPromise(account.birthsUntil, [span])
       account.phantoms = account.phantoms.map((until) => extendPromise(until, [span]))

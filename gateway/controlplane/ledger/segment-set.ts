@@ -49,4 +49,9 @@ export class SegmentSet {
   extend(span: TimeSpan): void {
     for (const segment of this.#list) segment.extend(span)
   }
+
+  /** Works off all spans now, not as each segment is used. */
+  settle(): void {
+    for (const segment of this.#list) segment.settle()
+  }
 }
