@@ -15,6 +15,7 @@ import { Tombstones } from '../../gateway/dataplane/tombstones.js'
 import type { ReleaseVersion, SessionId, SiteName } from '../../gateway/domain/ids.js'
 import { endOfTime, type Token } from '../../gateway/domain/session.js'
 import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
+import { sessionPolicy } from '../fixtures/site-spec.js'
 
 const now = 1_800_000_000_000
 const key: SigningKey = { id: 7, secret: Buffer.alloc(32, 7) }
@@ -287,21 +288,7 @@ t.test('whatever other cookies say, ours alone are taken out', async (t) => {
   t.pass()
 })
 
-const policy: SessionPolicy = {
-  cookie: 'amarre',
-  domain: null,
-  sameSite: 'auto',
-  partitioned: false,
-  affinity: 'target',
-  onTargetGone: 'other',
-  startsOn: { on: 'request' },
-  idleTimeoutMs: 1_800_000,
-  maxAgeMs: 604_800_000,
-  provisionalTimeoutMs: 60_000,
-  endsOn: { paths: [] },
-  onReleaseGone: 'restart',
-  legacy: null,
-}
+const policy = sessionPolicy()
 
 t.test('a cookie has the attributes that its scheme allows', async (t) => {
   const life = 'Max-Age=34560000; Path=/'

@@ -34,6 +34,7 @@ import {
 import type { TimeSpan, Token } from '../../gateway/domain/session.js'
 import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
 import type { MovedSession } from '../../gateway/plane-protocol.js'
+import { sessionPolicy, siteSpec } from '../fixtures/site-spec.js'
 
 const minute = 60_000
 const now = 1_800_000_000_000
@@ -46,21 +47,7 @@ const ring: KeyRing = {
   signsWith: 1,
 }
 
-const policy: SessionPolicy = {
-  cookie: 'amarre',
-  domain: null,
-  sameSite: 'auto',
-  partitioned: false,
-  affinity: 'target',
-  onTargetGone: 'other',
-  startsOn: { on: 'request' },
-  idleTimeoutMs: 32 * minute,
-  maxAgeMs: 7 * 24 * 60 * minute,
-  provisionalTimeoutMs: minute,
-  endsOn: { paths: [] },
-  onReleaseGone: 'restart',
-  legacy: null,
-}
+const policy = sessionPolicy({ idleTimeoutMs: 32 * minute })
 
 /** A table in which release 1 of the shop serves from two targets, or none does. */
 function tableOf(
@@ -78,19 +65,7 @@ function tableOf(
     targets,
     endsAt,
   }
-  const site = {
-    site: 'shop' as SiteName,
-    hosts: ['*'],
-    session: { ...policy, ...session },
-    stateless: [],
-    transportSecurity: '',
-    errorPages: [],
-    assets: [],
-    pagePin: null,
-    adoption: null,
-    rolloutId: 'r',
-  }
-  const sites = [{ ...site, releases: isServed ? [release] : [] }]
+  const sites = [siteSpec({ session: { ...policy, ...session }, releases: isServed ? [release] : [] })]
   return buildRoutingTable({ generation: 1, issuer, spans, futureToleranceMs: 0, sites })
 }
 

@@ -37,25 +37,12 @@ import {
 import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
 import { cookieDate, cookieEffect } from '../../gateway/domain/set-cookie.js'
 import { tokenDelivery, type DeliveryFacts } from '../../gateway/domain/token-delivery.js'
+import { sessionPolicy, siteSpec } from '../fixtures/site-spec.js'
 
 const minute = 60_000
 const now = 1_800_000_000_000
 
-const policy: SessionPolicy = {
-  cookie: 'amarre',
-  domain: null,
-  sameSite: 'auto',
-  partitioned: false,
-  affinity: 'target',
-  onTargetGone: 'other',
-  startsOn: { on: 'request' },
-  idleTimeoutMs: 32 * minute,
-  maxAgeMs: 7 * 24 * 60 * minute,
-  provisionalTimeoutMs: minute,
-  endsOn: { paths: [] },
-  onReleaseGone: 'restart',
-  legacy: null,
-}
+const policy = sessionPolicy({ idleTimeoutMs: 32 * minute })
 
 interface SiteShape {
   readonly shares?: Readonly<Record<string, number>>
@@ -86,14 +73,9 @@ function siteOf({
     isLive: !staged.includes(version),
     targets: [{ url: `http://t${version}:1` as TargetUrl, isHealthy: true }],
   }))
-  const site = {
-    site: 'shop' as SiteName,
-    hosts: ['*'],
+  const site = siteSpec({
     session: { ...policy, ...session },
     stateless: ['/robots.txt', '/public/*'],
-    transportSecurity: '',
-    errorPages: [],
-    assets: [],
     pagePin: pagePin ?? null,
     adoption:
       adoption === undefined
@@ -101,7 +83,7 @@ function siteOf({
         : { cookie: 'sid', until: adoption.until, release: adoption.release as ReleaseIndex | null },
     rolloutId,
     releases,
-  }
+  })
   const spec = { generation: 1, issuer: 'aa'.repeat(8), spans, futureToleranceMs: 300_000, sites: [site] }
   const built = buildRoutingTable(spec).siteOf('x')
   if (built === null) throw new Error('no site')

@@ -17,6 +17,7 @@ import { buildRoutingTable, type ReleaseSpec, type SiteSpec } from '../../gatewa
 import type { Token } from '../../gateway/domain/session.js'
 import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
 import { canServe, compareVersions, type VersionOrder } from '../../gateway/domain/version-order.js'
+import { sessionPolicy, siteSpec } from '../fixtures/site-spec.js'
 
 const minute = 60_000
 const now = 1_800_000_000_000
@@ -255,31 +256,13 @@ t.test(
 
 // -- the decision -----------------------------------------------------------------------------------------------------------
 
-const policy = {
-  cookie: 'amarre',
-  affinity: 'target',
-  idleTimeoutMs: 32 * minute,
-  maxAgeMs: 7 * 24 * 60 * minute,
-  endsOn: { paths: [] },
-  onReleaseGone: 'move',
-  startsOn: { on: 'request' },
-  legacy: null,
-} as unknown as SessionPolicy
+const policy = sessionPolicy({ idleTimeoutMs: 32 * minute, onReleaseGone: 'move' })
 
 type Releases = Readonly<Record<string, Partial<ReleaseSpec>>>
 
 function siteOf(releases: Releases, session: Partial<SessionPolicy> = {}, changes: Partial<SiteSpec> = {}) {
-  const site: SiteSpec = {
-    site: 'shop' as SiteName,
-    hosts: ['*'],
+  const site = siteSpec({
     session: { ...policy, ...session },
-    stateless: [],
-    transportSecurity: '',
-    errorPages: [],
-    assets: [],
-    pagePin: null,
-    adoption: null,
-    rolloutId: 'r',
     releases: Object.entries(releases).map(([own, spec], index) => ({
       index: index as ReleaseIndex,
       version: version(own),
@@ -289,7 +272,7 @@ function siteOf(releases: Releases, session: Partial<SessionPolicy> = {}, change
       ...spec,
     })),
     ...changes,
-  }
+  })
   const spec = { generation: 1, issuer: 'aa'.repeat(8), spans: [], futureToleranceMs: 0, sites: [site] }
   const built = buildRoutingTable(spec).siteOf('x')
   if (built === null) throw new Error('no site')

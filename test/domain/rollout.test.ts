@@ -13,7 +13,7 @@ import {
 } from '../../gateway/domain/arm-figures.js'
 import { fnv1a32 } from '../../gateway/domain/fnv.js'
 import { hasFailed, isNetworkIll } from '../../gateway/domain/give-back.js'
-import type { ReleaseIndex, ReleaseVersion, SiteName, TargetUrl } from '../../gateway/domain/ids.js'
+import type { ReleaseIndex, ReleaseVersion, TargetUrl } from '../../gateway/domain/ids.js'
 import { latencyBoundsMs, latencyBucket } from '../../gateway/domain/latency-buckets.js'
 import type { AbortLimits } from '../../gateway/domain/registration.js'
 import { satisfies, unmetRequirements, unmetText } from '../../gateway/domain/requirements.js'
@@ -35,6 +35,7 @@ import { roadBook } from '../../gateway/domain/road-book.js'
 import { buildRoutingTable, type SiteSpec } from '../../gateway/domain/routing-table.js'
 import type { HealthPolicy } from '../../gateway/domain/site-policy.js'
 import type { TargetHealth } from '../../gateway/domain/target-health.js'
+import { siteSpec } from '../fixtures/site-spec.js'
 
 const minute = 60_000
 const now = 1_800_000_000_000
@@ -104,21 +105,13 @@ function tableOf(rollout: Rollout): SiteSpec {
     index: index as ReleaseIndex,
     version: name,
     share: shareIn(rollout, name),
+    isLive: true,
     targets: [{ url: `http://${name}:1` as TargetUrl, isHealthy: true }],
   })
-  return {
-    site: 'shop' as SiteName,
-    hosts: ['*'],
-    session: { endsOn: { paths: [] }, startsOn: { on: 'request' }, legacy: null },
-    stateless: [],
-    assets: [],
-    pagePin: null,
-    adoption: null,
-    transportSecurity: '',
-    errorPages: [],
+  return siteSpec({
     rolloutId: rollout.id,
     releases: [spec(versions.candidate, 1), spec(versions.stable, 0)],
-  } as unknown as SiteSpec
+  })
 }
 
 t.test(

@@ -14,24 +14,9 @@ import {
   type SiteSpec,
 } from '../../gateway/domain/routing-table.js'
 import { targetTag } from '../../gateway/domain/target-tag.js'
-import type { SessionPolicy, SitePolicy } from '../../gateway/domain/site-policy.js'
+import type { SitePolicy } from '../../gateway/domain/site-policy.js'
 import { newHealth } from '../../gateway/domain/target-health.js'
-
-const session: SessionPolicy = {
-  cookie: 'amarre',
-  domain: null,
-  sameSite: 'auto',
-  partitioned: false,
-  affinity: 'target',
-  onTargetGone: 'other',
-  startsOn: { on: 'request' },
-  idleTimeoutMs: 1_800_000,
-  maxAgeMs: 604_800_000,
-  provisionalTimeoutMs: 60_000,
-  endsOn: { paths: [] },
-  onReleaseGone: 'restart',
-  legacy: null,
-}
+import { sessionPolicy, siteSpec } from '../fixtures/site-spec.js'
 
 let nextIndex = 0
 
@@ -45,20 +30,8 @@ function releaseSpec(version: string, share: number, health: readonly boolean[] 
   }
 }
 
-function siteSpec(name: string, hosts: string[], releases: ReleaseSpec[] = []): SiteSpec {
-  return {
-    site: name as SiteName,
-    hosts,
-    session,
-    stateless: [],
-    transportSecurity: '',
-    errorPages: [],
-    assets: [],
-    pagePin: null,
-    adoption: null,
-    rolloutId: 'r',
-    releases,
-  }
+function siteNamed(name: string, hosts: string[], releases: ReleaseSpec[] = []): SiteSpec {
+  return siteSpec({ site: name as SiteName, hosts, releases })
 }
 
 function tableOf(...sites: SiteSpec[]): RoutingTable {
@@ -72,7 +45,7 @@ function tableOf(...sites: SiteSpec[]): RoutingTable {
 }
 
 function siteOf(...releases: ReleaseSpec[]) {
-  const site = tableOf(siteSpec('shop', ['*'], releases)).siteOf('x')
+  const site = tableOf(siteNamed('shop', ['*'], releases)).siteOf('x')
   if (site === null) throw new Error('no site')
   return site
 }
@@ -81,10 +54,10 @@ t.test(
   'an exact host goes before a wildcard, the longer wildcard before the shorter, any host last',
   async (t) => {
     const table = tableOf(
-      siteSpec('any', ['*']),
-      siteSpec('wide', ['*.example.com']),
-      siteSpec('deep', ['*.shop.example.com']),
-      siteSpec('exact', ['www.example.com', 'example.com']),
+      siteNamed('any', ['*']),
+      siteNamed('wide', ['*.example.com']),
+      siteNamed('deep', ['*.shop.example.com']),
+      siteNamed('exact', ['www.example.com', 'example.com']),
     )
     const cases: Readonly<Record<string, string>> = {
       'www.example.com': 'exact',
@@ -106,7 +79,7 @@ t.test(
 t.test(
   'without a site for any host an unknown one is unknown, and *.example.com is not example.com',
   async (t) => {
-    const table = tableOf(siteSpec('wide', ['*.example.com']))
+    const table = tableOf(siteNamed('wide', ['*.example.com']))
     t.equal(table.siteOf('other.org'), null)
     t.equal(table.siteOf('example.com'), null)
     t.equal(tableOf().siteOf('x'), null)
@@ -116,7 +89,7 @@ t.test(
 t.test('of two sites with one host the first has it, of every kind of host', async (t) => {
   for (const host of ['a.example.com', '*.example.com', '*']) {
     t.equal(
-      tableOf(siteSpec('one', [host]), siteSpec('two', [host])).siteOf('a.example.com')?.name,
+      tableOf(siteNamed('one', [host]), siteNamed('two', [host])).siteOf('a.example.com')?.name,
       'one',
       host,
     )
@@ -234,7 +207,7 @@ function policyOf(name: string, hosts: string[]): SitePolicy {
     site: name as SiteName,
     hosts,
     order: 'version',
-    session,
+    session: sessionPolicy(),
     stateless: ['/x'],
     hsts: { maxAgeMs: 1000, includeSubDomains: true, preload: false },
     errorPages: [{ of: '503', html: 'page' }],

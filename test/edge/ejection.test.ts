@@ -24,6 +24,7 @@ import { startGateway } from '../fixtures/gateway.js'
 import { until } from '../fixtures/until.js'
 import { Crawler, Visitor } from '../fixtures/visitor.js'
 import { policy } from '../websocket/front.js'
+import { siteSpec } from '../fixtures/site-spec.js'
 
 const now = 1_000_000
 
@@ -132,21 +133,7 @@ function tableOf(health: readonly boolean[]) {
     issuer: '0000000000000001',
     spans: [],
     futureToleranceMs: 0,
-    sites: [
-      {
-        site,
-        hosts: ['*'],
-        session: policy,
-        stateless: [],
-        transportSecurity: '',
-        errorPages: [],
-        assets: [],
-        pagePin: null,
-        adoption: null,
-        rolloutId: '',
-        releases: [release],
-      },
-    ],
+    sites: [siteSpec({ site, session: policy, releases: [release] })],
   })
 }
 

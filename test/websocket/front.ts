@@ -19,26 +19,16 @@ import { fieldMasks } from '../../gateway/dataplane/response-fields.js'
 import { TargetPools } from '../../gateway/dataplane/target-pools.js'
 import { Tombstones } from '../../gateway/dataplane/tombstones.js'
 import type { WorkerState } from '../../gateway/dataplane/worker-state.js'
-import type { ReleaseIndex, ReleaseVersion, SiteName, TargetUrl } from '../../gateway/domain/ids.js'
+import type { ReleaseIndex, ReleaseVersion, TargetUrl } from '../../gateway/domain/ids.js'
 import { buildRoutingTable, type ReleaseSpec, type SiteSpec } from '../../gateway/domain/routing-table.js'
-import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
 import type { Owner } from '../fixtures/owner.js'
+import { sessionPolicy, siteSpec } from '../fixtures/site-spec.js'
 
-export const policy: SessionPolicy = {
-  cookie: 'amarre',
-  domain: null,
-  sameSite: 'auto',
-  partitioned: false,
-  affinity: 'target',
-  onTargetGone: 'other',
-  startsOn: { on: 'request' },
+export const policy = sessionPolicy({
   idleTimeoutMs: 80_000,
   maxAgeMs: 1_000_000,
-  provisionalTimeoutMs: 60_000,
-  endsOn: { paths: [] },
   onReleaseGone: 'refuse',
-  legacy: null,
-}
+})
 
 /** A release as a test names it: its share of births, 0 while it drains. */
 export interface Deployed {
@@ -169,21 +159,6 @@ function tableOf(releases: readonly ReleaseSpec[], changes: Partial<SiteSpec>) {
     issuer: '0000000000000001',
     spans: [],
     futureToleranceMs: 300_000,
-    sites: [
-      {
-        site: 'shop' as SiteName,
-        hosts: ['*'],
-        session: policy,
-        stateless: ['/public/*'],
-        transportSecurity: '',
-        errorPages: [],
-        assets: [],
-        pagePin: null,
-        adoption: null,
-        rolloutId: 'r1',
-        releases,
-        ...changes,
-      },
-    ],
+    sites: [siteSpec({ session: policy, stateless: ['/public/*'], rolloutId: 'r1', releases, ...changes })],
   })
 }
