@@ -66,9 +66,9 @@ function figuresOf(samples: readonly LatencySample[], rate: number): Figure[] {
     samples.filter(({ contender }) => contender === name).map(value)
   const names = [...new Set(samples.map(({ contender }) => contender))].toSorted()
   const percentiles = [
-    { word: 'p50', value: ({ steadyP50Us }: LatencySample) => steadyP50Us },
-    { word: 'p99', value: ({ steadyP99Us }: LatencySample) => steadyP99Us },
-    { word: 'p99 with all stalls', value: ({ p99Us }: LatencySample) => p99Us },
+    { word: 'p50', value: ({ p50Us }: LatencySample) => p50Us },
+    { word: 'p99', value: ({ p99Us }: LatencySample) => p99Us },
+    { word: 'p99 of a tenth of a second', value: ({ steadyP99Us }: LatencySample) => steadyP99Us },
   ]
   const figures = percentiles.flatMap(({ word, value }) => {
     const direct = median(of('direct', value))

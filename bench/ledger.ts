@@ -99,7 +99,7 @@ function figuresOf({ empty, full, startMs, traffic, late }: Seen): Figure[] {
       unit: 'ms',
       target: 'at most 50',
     },
-    { what: 'main process late, worst', value: late.main.lateWorstMs, unit: 'ms', target: null },
+    { what: 'main process late, worst', value: late.main.lateWorstMs, unit: 'ms', target: 'at most 50' },
     {
       what: 'an idle process beside it late, worst',
       value: late.besideMain.lateWorstMs,
