@@ -12,6 +12,7 @@ import { httpProbe } from './adapters/http-probe.js'
 import { generateKeyRing, readKeyFile, writeKeyFile } from './adapters/key-file.js'
 import { openLmdbStore, type LmdbStore } from './adapters/lmdb-store.js'
 import { createLog, type AdjustableLog } from './adapters/pino-log.js'
+import { claimPort } from './adapters/port-check.js'
 import { claimListeners, type PublicListeners } from './adapters/public-listeners.js'
 import { endOnUncaughtError, onRollSignal, stopSignal } from './adapters/process-signals.js'
 import { lockState } from './adapters/state-lock.js'
@@ -61,16 +62,20 @@ export interface RunningGateway {
 
 /** Runs the gateway until a signal ends it; resolves with the exit code. */
 export async function start(options: StartOptions): Promise<number> {
+  let gateway: RunningGateway | null = null
   try {
     endOnUncaughtError()
-    const gateway = await startGateway(resolve(options.config))
-    onRollSignal(() => void gateway.roll())
-    await stopSignal()
+    // Workers serve before the start is over: who asks for its end meanwhile waits for an orderly one.
+    const stopped = stopSignal()
+    onRollSignal(() => void gateway?.roll())
+    gateway = await startGateway(resolve(options.config))
+    await stopped
     await gateway.stop()
     return 0
   } catch (error) {
     process.stderr.write(`amarre: ${error instanceof Error ? error.message : String(error)}\n`)
-    return 1
+    // Whatever has been begun by then would keep this process, and it its workers.
+    process.exit(1)
   }
 }
 
@@ -155,6 +160,7 @@ async function assemble({
   const settings = config.gateway
   const webhooks = await readWebhooks(settings)
   const front = await claimListeners(settings.listen, stateDirectory)
+  const adminPlace = await claimAdmin(settings.admin, stateDirectory)
   const clock = new SystemClock()
   const { ring, ringFile, isGenerated } = await keyRing(settings, stateDirectory, log)
   const journal = new Journal()
@@ -222,12 +228,8 @@ async function assemble({
   })
   const desk = new OperatorDesk({ plane, urls: () => front.urls, randomBytes: () => randomBytes(8) })
   const admin = await listenAdmin({
-    ...settings.admin.listen,
+    ...adminPlace,
     api: createAdminApi({ view, desk, metrics: createMetrics(view) }),
-    token: await readToken(
-      settings.admin.tokenFile ?? join(stateDirectory, 'admin-token'),
-      settings.admin.tokenFile === null,
-    ),
     log,
   })
   const { http, https } = front.urls
@@ -250,6 +252,13 @@ async function assemble({
       await admin.close()
     },
   }
+}
+
+/** It listens last, when workers serve: what would keep it from that is a refusal before the first of them does. */
+async function claimAdmin({ listen, tokenFile }: GatewaySettings['admin'], stateDirectory: string) {
+  if (listen.port !== 0) await claimPort(listen.host, listen.port)
+  const token = await readToken(tokenFile ?? join(stateDirectory, 'admin-token'), tokenFile === null)
+  return { ...listen, token }
 }
 
 /** A third of all code to be read, and no request waits for it: read when workers listen. */

@@ -3,7 +3,8 @@ import t from 'tap'
 import { startApplication } from '../fixtures/application.js'
 import { siteWords } from '../fixtures/config-place.js'
 import { deploy } from '../fixtures/fleet.js'
-import { startGateway } from '../fixtures/gateway.js'
+import { startGateway, temporaryDirectory } from '../fixtures/gateway.js'
+import { GatewayProcess } from '../fixtures/gateway-process.js'
 import { RawClient } from '../fixtures/raw-client.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
@@ -159,6 +160,27 @@ t.test('a second gateway: neither the state nor the port is shared', async (t) =
   const stranger = await startApplication({ release: 'none', t })
   const taken = await gateway.second({ ...listen, AMARRE_LISTEN_HTTP: new URL(stranger.url).host })
   t.match(taken, { code: 1, stderr: /another process listens there/ })
+  const admin = { AMARRE_LISTEN_HTTP: '127.0.0.1:0', AMARRE_ADMIN_LISTEN: `127.0.0.1:${gateway.adminPort}` }
+  const sameAdmin = await gateway.second({ ...listen, ...admin })
+  t.match(sameAdmin, { code: 1, stderr: /another process listens there/ })
+  t.notMatch(sameAdmin.stdout, /worker listens/, 'refused before anybody is served')
+})
+
+t.test('whoever asks for the end while the gateway starts gets an orderly one', async (t) => {
+  const config = await temporaryDirectory('config')
+  for (const said of [/token keys/, /worker listens/]) {
+    const starting = new GatewayProcess(config, {
+      AMARRE_LISTEN_HTTP: '127.0.0.1:0',
+      AMARRE_ADMIN_LISTEN: '127.0.0.1:0',
+      AMARRE_STATE_DIRECTORY: await temporaryDirectory('state'),
+      AMARRE_WORKERS: '1',
+    })
+    await starting.line(said)
+    // There is nothing to roll yet.
+    starting.signal('SIGHUP')
+    starting.signal('SIGTERM')
+    t.equal(await starting.ended, 0)
+  }
 })
 
 const posts: (readonly [framing: string, body: string, echoed: RegExp])[] = [
