@@ -137,12 +137,16 @@ export class ChokidarConfigSource implements ConfigSource {
     return true
   }
 
-  /** What was seen to change has to stand still; for that alone, nothing else is looked at. */
+  /**
+   * What was seen to change has to stand still; for files that are there nothing else is looked at. Where one is gone,
+   * others may be going without a word: that several went together must not show as one and then the rest.
+   */
   async #lookAgain(): Promise<boolean> {
     const isDue = performance.now() - this.#lookedAt >= pace[this.#mode].everyMs
     const pending = this.#isHinted || isDue ? [] : this.#pending()
-    if (pending.length === 0 || pending.some((path) => this.#isFolder(path))) await this.#look()
-    else await Promise.all(pending.map((path) => this.#glance(path)))
+    if (pending.length > 0 && pending.every((path) => this.#isFile(path))) {
+      await Promise.all(pending.map((path) => this.#glance(path)))
+    } else await this.#look()
     const enoughMs = this.#unrestMs() === 0 ? settleMs : settleAmidUnrestMs
     return this.#publish((stillMs) => stillMs >= enoughMs)
   }
@@ -162,8 +166,9 @@ export class ChokidarConfigSource implements ConfigSource {
     return [...this.#seen].flatMap(([path, { sighting }]) => (isRead(path, sighting) ? [] : [path]))
   }
 
-  #isFolder(path: string): boolean {
-    return this.#seen.get(path)?.sighting?.kind === 'folder' || this.#published.get(path)?.kind === 'folder'
+  /** It is one, and has not just taken the place of a folder. */
+  #isFile(path: string): boolean {
+    return this.#seen.get(path)?.sighting?.kind === 'file' && this.#published.get(path)?.kind !== 'folder'
   }
 
   /** Looks at one path: at once, and long before a whole look has come to it. */
@@ -252,9 +257,15 @@ export class ChokidarConfigSource implements ConfigSource {
     const { watch } = await import('chokidar')
     this.#watcher = watch([...paths], { ...watching, ignored })
     this.#watcher
-      .on('ready', () => this.#lookWithin(0))
+      .on('ready', () => this.#lookAfterGap())
       .on('raw', (_event, name, details) => this.#hint(name, details, above))
       .on('error', (error) => this.#lose(error))
+  }
+
+  /** While one watcher gave way to the other anything may have happened. */
+  #lookAfterGap(): void {
+    this.#isHinted = true
+    this.#lookWithin(0)
   }
 
   /** Of the folder above only what happens to our own branch matters. */

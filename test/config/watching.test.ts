@@ -318,6 +318,25 @@ t.test('a rename shows as one change, not as a file that is gone', async (t) => 
   t.equal(config.content(`${releases}/1.0.0.yaml`), undefined)
 })
 
+t.test('files that vanish one after the other without a word vanish together', async (t) => {
+  const config = await watched(t, 'notify')
+  const elsewhere = temporary(t)
+  const versions = ['2.0.0', '3.0.0']
+  for (const version of versions) {
+    writeFileSync(join(elsewhere, version), version)
+    symlinkSync(join(elsewhere, version), config.path(`${releases}/${version}.yaml`))
+  }
+  const count = (listing: ConfigListing | undefined): number =>
+    listing?.files.filter(({ path }) => versions.some((version) => path.includes(version))).length ?? 0
+  await config.until(() => count(config.listings.at(-1)) === 2)
+  // The system tells nothing of what is elsewhere: one is seen to be gone by a look that something else has caused.
+  unlinkSync(join(elsewhere, '2.0.0'))
+  writeFileSync(config.path(`${releases}/notes.txt`), '')
+  setTimeout(() => unlinkSync(join(elsewhere, '3.0.0')), 30)
+  await config.until(() => count(config.listings.at(-1)) < 2)
+  t.equal(count(config.listings.at(-1)), 0)
+})
+
 t.test('what changes nothing is not told', async (t) => {
   const config = await watched(t, 'notify')
   writeFileSync(config.path(`${releases}/.2.0.0.yaml.swp`), 'x')
