@@ -1,6 +1,7 @@
 // Keeps what a configuration was read to mean, so that a start over unchanged files needs no parser: reading their code
 // and the files takes longer than all else before the first answer. Kept readings are trusted only for the very same
 // files, environment and program. Knows nothing of what the files say.
+import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
@@ -19,6 +20,8 @@ import { productVersion } from '../product.js'
 const fileName = 'configuration.kept'
 /** After the last change: what follows a deployment goes first. */
 const restMs = 1_000
+/** Of SHA-256, which stands before the reading. */
+const digestBytes = 32
 /** The code by which the files are read. */
 const readers = ['../controlplane/config/', '../domain/'].map((path) =>
   fileURLToPath(new URL(path, import.meta.url)),
@@ -97,17 +100,25 @@ export class ConfigKeeper {
 async function writeKept(directory: string, kept: Kept): Promise<void> {
   await mkdir(directory, { recursive: true, mode: 0o700 })
   const path = join(directory, fileName)
-  await writeFile(`${path}.new`, serialize(kept), { mode: 0o600 })
+  const content = serialize(kept)
+  await writeFile(`${path}.new`, Buffer.concat([digestOf(content), content]), { mode: 0o600 })
   await rename(`${path}.new`, path)
 }
 
 /** Null where there is none, or where it is damaged: it is only a shorter way. */
 function readKept(directory: string): Kept | null {
   try {
-    return deserialize(readFileSync(join(directory, fileName))) as Kept
+    const file = readFileSync(join(directory, fileName))
+    const content = file.subarray(digestBytes)
+    return digestOf(content).equals(file.subarray(0, digestBytes)) ? (deserialize(content) as Kept) : null
   } catch {
     return null
   }
+}
+
+/** A machine that crashed may have kept the file's name and not all of its pages. */
+function digestOf(content: Buffer): Buffer {
+  return createHash('sha256').update(content).digest()
 }
 
 /** By the looks of it; whether it is the one, the reading found there says. */
