@@ -90,11 +90,12 @@ t.test(
     broken.isBroken = false
     t.same(await strayed(during), [], 'onAbort: keep, who was born on it stays')
 
-    const quick = [
-      { share: '25%', hold: '1s' },
+    const brief = [
+      // Long enough for the command that waits to start on a busy machine.
+      { share: '25%', hold: '5s' },
       { share: '50%', hold: '1s' },
     ]
-    await dropSteps(gateway, '3.0.0', { steps: quick, abortOn: { errorRate: '10%', minRequests: 5 } }, t)
+    await dropSteps(gateway, '3.0.0', { steps: brief, abortOn: { errorRate: '10%', minRequests: 5 } }, t)
     const waiting = gateway.amarre('wait', 'shop', '3.0.0', '--for', 'active', '--timeout', '60s')
     const third = new Map<Visitor, string>()
     await until(
