@@ -89,6 +89,8 @@ const state: WorkerState = {
 const sharedSockets = new Map<ListenerSpec['name'], object>()
 const listeners: Listener[] = []
 const secureListeners: NodeListener[] = []
+/** Null: those that came with the listener. */
+let newestCertificates: TlsMaterial | null = null
 pools.onEjected = (target, spanMs) => warn('target is passed over', { target, spanMs })
 
 process.on('message', (message, socket) =>
@@ -218,7 +220,10 @@ async function openNode(spec: ListenerSpec): Promise<Listener> {
     proxied: spec.isProxied ? { isTrusted: (address) => state.trusted.has(address) } : null,
     onRefused: (status) => state.activity.unrouted.add('', status),
   })
-  if (spec.tls !== null) secureListeners.push(listener)
+  if (spec.tls === null) return listener
+  // They may have changed while the front was loaded and bound.
+  if (newestCertificates !== null) listener.useCertificates(newestCertificates)
+  secureListeners.push(listener)
   return listener
 }
 
@@ -239,6 +244,7 @@ function listenOptions(spec: ListenerSpec, { writesDate }: FrontAbilities): List
 }
 
 function showCertificates(tls: TlsMaterial): void {
+  newestCertificates = tls
   for (const listener of secureListeners) listener.useCertificates(tls)
 }
 

@@ -1,5 +1,6 @@
 // Workers as the control plane knows them: which of them count as listening, what is lost with one, and what a response
 // says whose head comes after another publication.
+import { connect as connectSecurely } from 'node:tls'
 import t from 'tap'
 import { forkAhead, forkWorker } from '../../gateway/adapters/worker-process.js'
 import { Activity } from '../../gateway/dataplane/activity.js'
@@ -13,7 +14,9 @@ import { ParsedHead } from '../../gateway/dataplane/upstream/response-head.js'
 import type { WorkerState } from '../../gateway/dataplane/worker-state.js'
 import { responseFields } from '../../gateway/domain/headers.js'
 import { buildRoutingTable } from '../../gateway/domain/routing-table.js'
-import type { FromWorker } from '../../gateway/plane-protocol.js'
+import type { FromWorker, TlsMaterial } from '../../gateway/plane-protocol.js'
+import type { WorkerHandle } from '../../gateway/controlplane/worker-handle.js'
+import { makeCertificate } from '../contract/certificates.js'
 import type { Owner } from '../fixtures/owner.js'
 import { isRunning, runAmarre } from '../fixtures/gateway-process.js'
 import { until } from '../fixtures/until.js'
@@ -131,13 +134,18 @@ t.test('a response whose head comes after a policy edit hands out by the table i
   t.equal(late.handOut(plainHead(), target, now).issued, null, 'nothing for a release that serves no more')
 })
 
+interface RealWorker {
+  readonly worker: WorkerHandle
+  readonly said: readonly FromWorker[]
+}
+
 /** A real worker process, and what it says. */
-async function forkReal(t: Owner): Promise<number> {
-  const said: FromWorker['kind'][] = []
+async function forkReal(t: Owner): Promise<RealWorker> {
+  const said: FromWorker[] = []
   const gone: string[] = []
   const fronts = { engines: ['uws', 'node'], requestHeadBytes: 16_384 } as const
   const worker = forkWorker(fronts, {
-    onMessage: ({ kind }) => said.push(kind),
+    onMessage: (message) => said.push(message),
     onFault: (reason) => gone.push(reason),
     onExit: (how) => gone.push(how),
   })
@@ -145,25 +153,54 @@ async function forkReal(t: Owner): Promise<number> {
     worker.send({ kind: 'leave', withinMs: 0, isRelieved: false })
     await until('it leaves', () => gone.length > 0)
   })
-  await until('its first word', () => said[0] === 'started')
-  return worker.pid
+  await until('its first word', () => said[0]?.kind === 'started')
+  return { worker, said }
 }
+
+const pidOfReal = async (t: Owner): Promise<number> => (await forkReal(t)).worker.pid
 
 t.test('the worker forked ahead is the first one, and no other is', async (t) => {
   const ahead = forkAhead()
-  t.equal(await forkReal(t), ahead)
-  t.not(await forkReal(t), ahead)
+  t.equal(await pidOfReal(t), ahead)
+  t.not(await pidOfReal(t), ahead)
 })
 
 t.test('what was forked ahead and has died is no worker', async (t) => {
   const ahead = forkAhead()
   process.kill(ahead, 'SIGKILL')
   await until('it is gone', () => !isRunning(ahead))
-  t.not(await forkReal(t), ahead)
+  t.not(await pidOfReal(t), ahead)
 })
 
 t.test('a start that comes to nothing leaves no worker behind', async (t) => {
   // It ends when its output has: the worker holds that too.
   const { code } = await runAmarre(['start', '--no-such-option'])
   t.equal(code, 2)
+})
+
+/** Whose certificate a secure port shows. */
+function shownBy(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connectSecurely({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+      resolve(String(socket.getPeerCertificate().subject.CN))
+      socket.destroy()
+    })
+    socket.on('error', reject)
+  })
+}
+
+t.test('certificates that change while a worker is opening are those that it shows', async (t) => {
+  const { worker, said } = await forkReal(t)
+  const rest = { files: null, clients: null, ticketKeys: new Uint8Array(48) }
+  const showing = (name: string): TlsMaterial => ({ ...rest, certificates: [makeCertificate(name)] })
+  const place = { name: 'https', engine: 'node', host: '127.0.0.1', port: 0 } as const
+  worker.send({
+    kind: 'listen',
+    listeners: [{ ...place, tls: showing('former.test'), isProxied: false, redirectPort: null }],
+  })
+  worker.send({ kind: 'certificates', tls: showing('present.test') })
+  const listening = (): FromWorker | undefined => said.find(({ kind }) => kind === 'listening')
+  await until('it listens', () => listening() !== undefined)
+  const word = listening()
+  t.equal(await shownBy(word?.kind === 'listening' ? (word.ports[0] ?? 0) : 0), 'present.test')
 })
