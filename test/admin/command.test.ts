@@ -18,6 +18,7 @@ import { verdictStatus } from '../../gateway/controlplane/verdict-status.js'
 import { FakeDesk } from './fake-desk.js'
 import { event, FakeView, releaseStatus } from './fake-view.js'
 import { serveView, token } from './serve-view.js'
+import { nodeAlone } from '../fixtures/node-alone.js'
 
 const command = fileURLToPath(new URL('../../gateway/cli/amarre.js', import.meta.url))
 const now = Date.parse('2026-03-01T14:20:00Z')
@@ -109,7 +110,7 @@ interface Ran {
 function amarre(args: readonly string[], cwd: string, env: Record<string, string> = {}): Promise<Ran> {
   const options = { cwd, env: { PATH: process.env['PATH'], ...env } }
   return new Promise((resolve) => {
-    execFile(process.execPath, [command, ...args], options, (error: ExecFileException | null, out, err) =>
+    execFile(...nodeAlone([command, ...args]), options, (error: ExecFileException | null, out, err) =>
       resolve({ exitCode: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, out, err }),
     )
   })

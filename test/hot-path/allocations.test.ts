@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { nodeAlone } from '../fixtures/node-alone.js'
 
 /** What one request of the child cost, on average. */
 interface Cost {
@@ -21,7 +22,7 @@ interface Cost {
 function costOfRequests(): Cost {
   const child = fileURLToPath(new URL('./request-child.js', import.meta.url))
   const flags = ['--expose-gc', '--max-semi-space-size=64', '--min-semi-space-size=64']
-  const { stdout, stderr, status } = spawnSync(process.execPath, [...flags, child], { encoding: 'utf8' })
+  const { stdout, stderr, status } = spawnSync(...nodeAlone([...flags, child]), { encoding: 'utf8' })
   if (status !== 0) throw new Error(stderr)
   return JSON.parse(stdout) as Cost
 }
