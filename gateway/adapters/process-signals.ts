@@ -1,8 +1,10 @@
 // What the system and the operator tell the main process by signal, and its end when an error escapes everything.
 
-/** The first SIGTERM or SIGINT asks for an orderly end; a second one does not wait for it. */
+let stop: Promise<void> | null = null
+
+/** The first SIGTERM or SIGINT, heard from the first call on, asks for an orderly end; a second one does not wait for it. */
 export function stopSignal(): Promise<void> {
-  return new Promise((asked) => {
+  stop ??= new Promise((asked) => {
     let isAsked = false
     const onSignal = (): void => {
       if (isAsked) process.exit(1)
@@ -12,6 +14,7 @@ export function stopSignal(): Promise<void> {
     process.on('SIGTERM', onSignal)
     process.on('SIGINT', onSignal)
   })
+  return stop
 }
 
 /** Calls back at each SIGHUP. */

@@ -2,6 +2,9 @@
 // The entry of the `amarre` command. What takes longest at a start, a worker reading its code, begins here, before this
 // process has read its own. Knows nothing of verbs and options.
 if (process.argv[2] === 'start') {
+  // The first process of a container never hears a signal that it has not asked for.
+  const { stopSignal } = await import('../adapters/process-signals.js')
+  void stopSignal()
   const { forkAhead } = await import('../adapters/worker-process.js')
   forkAhead()
 }

@@ -1,4 +1,5 @@
 // What the client meets when something fails, and how the gateway leaves.
+import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { startApplication } from '../fixtures/application.js'
 import { siteWords } from '../fixtures/config-place.js'
@@ -168,16 +169,23 @@ t.test('a second gateway: neither the state nor the port is shared', async (t) =
 
 t.test('whoever asks for the end while the gateway starts gets an orderly one', async (t) => {
   const config = await temporaryDirectory('config')
-  for (const said of [/token keys/, /worker listens/]) {
+  const hasForked = ({ pid }: GatewayProcess): Promise<unknown> =>
+    until('it has a worker', async () => (await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')) !== '')
+  const hasSaid =
+    (words: RegExp) =>
+    async (starting: GatewayProcess): Promise<void> => {
+      await starting.line(words)
+      // There is nothing to roll yet.
+      starting.signal('SIGHUP')
+    }
+  for (const moment of [hasForked, hasSaid(/token keys/), hasSaid(/worker listens/)]) {
     const starting = new GatewayProcess(config, {
       AMARRE_LISTEN_HTTP: '127.0.0.1:0',
       AMARRE_ADMIN_LISTEN: '127.0.0.1:0',
       AMARRE_STATE_DIRECTORY: await temporaryDirectory('state'),
       AMARRE_WORKERS: '1',
     })
-    await starting.line(said)
-    // There is nothing to roll yet.
-    starting.signal('SIGHUP')
+    await moment(starting)
     starting.signal('SIGTERM')
     t.equal(await starting.ended, 0)
   }
