@@ -26,7 +26,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
 
 /** What single files may import beyond their folder's rule: the verbs that run without a gateway. */
 const mayAlsoImport: Readonly<Record<string, readonly string[]>> = {
-  'cli/amarre.ts': ['adapters/worker-process.ts'],
+  'cli/amarre.ts': ['adapters/process-signals.ts', 'adapters/worker-process.ts'],
   'cli/program.ts': ['main.ts'],
   'cli/check.ts': ['adapters/chokidar-config-source.ts', 'controlplane/config/'],
   'cli/gateway-place.ts': ['controlplane/config/'],
