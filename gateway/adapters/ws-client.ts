@@ -20,13 +20,14 @@ const names = new FieldNames(responseFields)
 const keepAliveMs = 30_000
 
 const requireHere = createRequire(import.meta.url)
+let library: typeof WebSocket | null = null
 
 /**
  * Loaded at the first handshake of a process, once: `ws` and Node's HTTP are a fifth of the code of a worker (40 ms of
  * its start), and most sites have no WebSocket.
  */
 function webSocket(): typeof WebSocket {
-  return requireHere('ws') as typeof WebSocket
+  return (library ??= requireHere('ws') as typeof WebSocket)
 }
 
 /** Begins a handshake with a target. */
@@ -59,8 +60,8 @@ class Handshake implements UpstreamCall {
     try {
       this.#ws = new (webSocket())('ws://upstream/', [], this.#options())
     } catch (error) {
-      // A field that Node's client does not send.
-      const refusal = new GatewayError('bad_request', 'never', String(error))
+      // A field that Node's client does not send; or no descriptor was left to read the library by.
+      const refusal = new GatewayError(library === null ? 'internal' : 'bad_request', 'never', String(error))
       process.nextTick(() => this.#fail(refusal))
       return
     }

@@ -1,7 +1,9 @@
 // What the sender of a request is told when the upstream fails, for each way in which upstreams fail; and that nothing
 // of a failed request stays behind.
 import { once } from 'node:events'
+import Module from 'node:module'
 import t, { type Test } from 'tap'
+import { connectWithWs } from '../../gateway/adapters/ws-client.js'
 import { createUpstreamPool } from '../../gateway/dataplane/upstream/pool.js'
 import type {
   UpstreamLimits,
@@ -349,3 +351,28 @@ t.test('after the server is gone the sockets of the pool are gone too', async (t
   for (const handler of calls) t.equal(await handler.outcome, 'connection_lost/never')
   await leavesNothing(t, bench, server)
 })
+
+t.test(
+  'a socket client that cannot be loaded is no fault of the request, and is tried anew by the next',
+  async (t) => {
+    const server = await refusing()
+    t.teardown(() => server.close())
+    // What a process without free descriptors meets.
+    const loader = Module as unknown as { _load: (name: string, ...rest: unknown[]) => unknown }
+    const load = loader._load
+    const ask = (): Promise<string> => {
+      const handler = Object.assign(new RecordingHandler(), { onSocket: () => {} })
+      const head = 'GET / HTTP/1.1\r\nHost: shop\r\n\r\n'
+      const times = { connectTimeoutMs: 2000, upstreamTimeoutMs: 2000, maxHeadBytes: 16_384 }
+      connectWithWs({ url: server.url, head, ...times }, handler)
+      return handler.outcome
+    }
+    loader._load = () => {
+      throw new Error('EMFILE')
+    }
+    const first = ask()
+    loader._load = load
+    t.equal(await first, 'internal/never')
+    t.equal(await ask(), 'connect_refused/other-target')
+  },
+)
