@@ -17,7 +17,8 @@ import { Visitor } from '../fixtures/visitor.js'
 
 /** A site with a live release and one that is staged. */
 async function stagedShop(t: Owner): Promise<Gateway> {
-  const session = { idleTimeout: '10m', maxAge: '1h' }
+  // The provisional gauge is told in whole seconds of its window: a long one, so that none of them falls into the test.
+  const session = { idleTimeout: '10m', maxAge: '1h', provisionalTimeout: '10m' }
   const gateway = await startGateway({ t, config: { 'sites/shop/site.yaml': siteWords({ session }) } })
   const live = await startApplication({ release: '1.0.0', t })
   await gateway.deploy('1.0.0', [live.url])
@@ -44,7 +45,7 @@ async function shown(page: Page): Promise<{ release: string; basket: string[]; i
 }
 
 /** Of the staged release: everything by which it is judged or kept. */
-async function judgedBy(gateway: Gateway, version: string): Promise<unknown> {
+async function judgedBy(gateway: Gateway, version: string) {
   const release = await gateway.release(version)
   const metrics = await gateway.metrics()
   const { births, exchangesOpen, websocketsOpen, sessions, state, generation } = release ?? {}
@@ -67,6 +68,10 @@ t.test(
     await page.goto(gateway.url)
     await gateway.waitForRelease('1.0.0', ({ sessions }) => sessions.active === 1)
     const own = await context.cookies()
+    await until('both requests are counted and over', async () => {
+      const { requests, exchangesOpen } = await judgedBy(gateway, '1.0.0')
+      return requests === 2 && exchangesOpen === 0
+    })
     const before = await judgedBy(gateway, '2.0.0')
     const beforeLive = await judgedBy(gateway, '1.0.0')
 
