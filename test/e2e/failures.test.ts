@@ -139,8 +139,12 @@ t.test('a target that falls ill: its visitors move to the other one, and stay th
   const well = targets.find((target) => target !== ill)
   if (ill !== undefined) ill.isHealthy = false
   await gateway.waitForRelease('1.0.0', ({ targets: seen }) => seen.some(({ healthy }) => healthy === false))
-  const moved = await Promise.all(visitors.map((visitor) => visitor.go()))
-  t.ok(moved.every(({ page }) => page.target === well?.target && page.release === '1.0.0'))
+  // Every worker hears of it a moment after it shows.
+  const moved = await until('they have moved', async () => {
+    const answers = await Promise.all(visitors.map((visitor) => visitor.go()))
+    return answers.every(({ page }) => page.target === well?.target) ? answers : null
+  })
+  t.ok(moved.every(({ page }) => page.release === '1.0.0'))
   if (ill !== undefined) ill.isHealthy = true
   await gateway.waitForRelease('1.0.0', ({ targets: seen }) => seen.every(({ healthy }) => healthy === true))
   const stayed = await Promise.all(visitors.map((visitor) => visitor.go()))
