@@ -315,8 +315,11 @@ export class ControlPlane implements SupervisorEvents {
     const { recovery } = this.parts
     const sites = composeSites(this.register.sites, {
       healthOf: (release, url) => this.prober.healthOf(release, url),
+      isClosing: (index) => this.controller.retirement.isClosing(index),
       isLeaving: (index) => this.controller.retirement.isLeaving(index),
       isServedEverywhere: (index) => this.publisher.isServedEverywhere(index),
+      isMissedSomewhere: (index) => this.publisher.isMissedSomewhere(index),
+      bears: (index) => this.publisher.bears(index),
       now: this.parts.clock.now(),
       isDead: (index) => this.controller.departures.isDead(index),
       isOverflowing: (site, release) => this.controller.departures.isOverflowing(site, release),

@@ -103,6 +103,11 @@ export class Publisher {
     return this.#moves.get(release) ?? null
   }
 
+  /** Whether the last publication gives births to the release. */
+  bears(release: ReleaseIndex): boolean {
+    return this.#births.endedIn(release) === Infinity
+  }
+
   /** The generation from which on no worker gives births to the release; 0 when none ever did. */
   birthsEndedIn(release: ReleaseIndex): number {
     return this.#births.endedIn(release)
@@ -119,6 +124,15 @@ export class Publisher {
     if (this.#generation === 0) return true
     const since = this.#servedSince.get(release)
     return since !== undefined && (since === 1 || this.isAcknowledged(since))
+  }
+
+  /** Whether a worker that serves may route by a table in which the release does not. */
+  isMissedSomewhere(release: ReleaseIndex): boolean {
+    if (this.#generation === 0) return false
+    const since = this.#servedSince.get(release)
+    if (since === undefined) return true
+    const { acknowledged } = this.#channel
+    return since !== 1 && acknowledged !== null && acknowledged < since
   }
 
   isAcknowledged(generation: number): boolean {

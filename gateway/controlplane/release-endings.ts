@@ -58,9 +58,17 @@ export class ReleaseEndings {
       if (this.#leaving.delete(index)) this.#parts.onChange()
       return false
     }
-    const leaving = this.#leaving.get(index) ?? this.#begin(site, release)
+    const begun = this.#leaving.get(index)
+    if (begun === undefined && this.#mayStillBear(index)) return false
+    const leaving = begun ?? this.#begin(site, release)
     if (this.#isLetGo(index, leaving)) this.#finish(site, release, ending.by)
     return true
+  }
+
+  /** A worker routes by a table in which sessions begin there: as long as one does, every other one serves them. */
+  #mayStillBear(index: ReleaseIndex): boolean {
+    const { publisher } = this.#parts
+    return !publisher.isAcknowledged(publisher.birthsEndedIn(index))
   }
 
   #begin(site: Site, release: Release): Leaving {

@@ -1,5 +1,6 @@
 // From "somebody is on it" to "retired": judges every release by the newest evidence, and takes a retirable one out of
-// service in two steps. Release state is changed by the controller, through `apply`, alone.
+// service: first nobody comes back to it, then no worker serves it, then it is retired. Release state is changed by the
+// controller, through `apply`, alone.
 import type { ReleaseIndex } from '../domain/ids.js'
 import type { Clock } from '../domain/ports.js'
 import { acceptsBirths, isOnItsWayOut, serves, type Release } from '../domain/release.js'
@@ -19,10 +20,19 @@ export interface ReleaseRetirementParts extends ReleaseEndingParts {
   readonly warnings: SiteWarnings
 }
 
+/** How far a retirable release is on its way out of service. */
+interface WayOut {
+  /** `closing`: served, but a session that is over is not revived there; `leaving`: no worker is to serve it. */
+  readonly step: 'closing' | 'leaving'
+  /** The publication that says so. */
+  readonly generation: number
+  /** By whose word. */
+  readonly by: string
+}
+
 export class ReleaseRetirement {
   readonly #parts: ReleaseRetirementParts
-  /** Releases that no worker is to serve any more, not retired yet: since which generation, and by whose word. */
-  readonly #leaving = new Map<ReleaseIndex, { readonly generation: number; readonly by: string }>()
+  readonly #waysOut = new Map<ReleaseIndex, WayOut>()
 
   readonly #endings: ReleaseEndings
 
@@ -47,16 +57,22 @@ export class ReleaseRetirement {
 
   /** A release that is not retirable any more is served again, or never was to leave. */
   stay(index: ReleaseIndex): void {
-    this.#leaving.delete(index)
+    this.#waysOut.delete(index)
     this.#endings.forget(index)
   }
 
+  /** Nobody is left on it, and nobody is to come back. */
+  isClosing(index: ReleaseIndex): boolean {
+    return this.#waysOut.get(index)?.step === 'closing'
+  }
+
+  /** No worker is to serve it any more. */
   isLeaving(index: ReleaseIndex): boolean {
-    return this.#leaving.has(index) || this.#endings.isLeaving(index)
+    return this.#waysOut.get(index)?.step === 'leaving' || this.#endings.isLeaving(index)
   }
 
   forget(index: ReleaseIndex): void {
-    this.#leaving.delete(index)
+    this.#waysOut.delete(index)
     this.#endings.forget(index)
   }
 
@@ -107,9 +123,9 @@ export class ReleaseRetirement {
   #followVerdict(site: Site, release: Release, found: Verdict): void {
     if (found.kind === 'retirable') {
       this.#parts.apply(site, release, { type: 'emptied' }, 'nobody is left on it')
-      this.#finishLeaving(site, release)
+      this.#goOnLeaving(site, release)
     } else {
-      if (this.#leaving.delete(release.index)) this.#parts.settle()
+      if (this.#waysOut.delete(release.index)) this.#parts.settle()
       const cause = found.kind === 'unknown' ? 'what is known no longer proves it empty' : 'somebody is on it'
       this.#parts.apply(site, release, { type: 'returned' }, cause)
     }
@@ -124,7 +140,7 @@ export class ReleaseRetirement {
     const former = formerReleases(site).map((release) => ({
       release,
       activatedAt: release.activatedAt,
-      isRetirable: release.state.name === 'retirable' && !this.#leaving.has(release.index),
+      isRetirable: release.state.name === 'retirable' && !this.#waysOut.has(release.index),
     }))
     // Nobody goes back to what is withdrawn or was given up: it is not kept warm.
     const isWarmable = ({ release }: { readonly release: Release }): boolean =>
@@ -139,22 +155,28 @@ export class ReleaseRetirement {
     for (const { release } of due) this.retire(release, 'retire.when: auto')
   }
 
-  /** First no worker serves it; only when all have reported since, and still nobody was there, is it retired. */
+  /** Begins its way out of service; every step waits until all workers have reported since the one before. */
   retire(release: Release, by: string): void {
-    if (release.state.name !== 'retirable' || this.#leaving.has(release.index)) return
-    this.#leaving.set(release.index, { generation: this.#parts.publisher.nextGeneration, by })
+    if (release.state.name !== 'retirable' || this.#waysOut.has(release.index)) return
+    this.#enter(release, 'closing', by)
+  }
+
+  #enter({ index }: Release, step: WayOut['step'], by: string): void {
+    this.#waysOut.set(index, { step, generation: this.#parts.publisher.nextGeneration, by })
     this.#parts.onChange()
   }
 
-  #finishLeaving(site: Site, release: Release): void {
-    const leaving = this.#leaving.get(release.index)
+  /** The next step, when all have reported since the last one and still nobody was there. */
+  #goOnLeaving(site: Site, release: Release): void {
+    const wayOut = this.#waysOut.get(release.index)
     const { publisher, evidence } = this.#parts
-    if (leaving === undefined || !publisher.isAcknowledged(leaving.generation)) return
-    if (!evidence.allReportedAt(leaving.generation)) return
+    if (wayOut === undefined || !publisher.isAcknowledged(wayOut.generation)) return
+    if (!evidence.allReportedAt(wayOut.generation)) return
+    if (wayOut.step === 'closing') return this.#enter(release, 'leaving', wayOut.by)
     const emptied = site.releases.get(release.registration.version)
     if (emptied === undefined) return
-    this.#leaving.delete(release.index)
-    this.#parts.apply(site, emptied, { type: 'retire' }, `${leaving.by}: it is empty and no worker serves it`)
+    this.#waysOut.delete(release.index)
+    this.#parts.apply(site, emptied, { type: 'retire' }, `${wayOut.by}: it is empty and no worker serves it`)
     this.#parts.settle()
   }
 }

@@ -9,8 +9,10 @@ export interface SupervisedWorker {
   readonly startedAt: number
   state: 'starting' | 'waiting' | 'listening' | 'leaving'
   acknowledged: number
+  /** Since when it has had publications to take, or when it took the last one but not the newest (monotonic). */
+  behindSince: number
   lastHeardAt: number
-  /** It fell silent for too long: it has been killed. */
+  /** It fell silent or behind for too long: it has been killed. */
   isKilled: boolean
   /** It has said that it accepts connections. */
   isAccepting: boolean
@@ -33,6 +35,7 @@ export function freshWorker(
     startedAt,
     state: 'starting',
     acknowledged: 0,
+    behindSince: startedAt,
     lastHeardAt: startedAt,
     isKilled: false,
     isAccepting: false,

@@ -1,5 +1,5 @@
 // The worker processes: started, told what to route by, listened to, replaced when they die, killed when they fall
-// silent. Knows nothing of releases: it carries publications down and hands reports up.
+// silent or go on by an old table. Knows nothing of releases: it carries publications down and hands reports up.
 import type { Clock, Log } from '../domain/ports.js'
 import type {
   ExplainedRequest,
@@ -26,6 +26,8 @@ export interface SupervisorOptions {
 
 /** A worker silent for so long is killed. */
 const silenceMs = 5_000
+/** One that goes on reporting and has taken no publication for so long is killed: all wait for its acknowledgement. */
+const behindMs = 30_000
 /** When the main process itself did not get to watch for so long, nobody is judged. */
 const awayMs = 3_000
 
@@ -68,6 +70,9 @@ export class Supervisor {
   }
 
   publish(publication: Publication): void {
+    for (const worker of this.#workers.values()) {
+      if (!this.#isBehind(worker)) worker.behindSince = this.#options.clock.monotonic()
+    }
     this.#publication = publication
     this.tellAll({ kind: 'publish', publication })
   }
@@ -109,19 +114,29 @@ export class Supervisor {
     return this.#lost
   }
 
-  /** Kills workers that have been silent; called about once a second. */
+  /** Kills workers that have been silent, or behind; called about once a second. */
   watch(): void {
     const now = this.#options.clock.monotonic()
     const wasAway = now - this.#watchedAt > awayMs
     this.#watchedAt = now
-    // After a pause of this process their messages wait unread: silence would be our own deafness.
-    if (wasAway) for (const worker of this.#workers.values()) worker.lastHeardAt = now
     for (const worker of this.#workers.values()) {
-      if (worker.isKilled || now - worker.lastHeardAt < silenceMs) continue
+      // After a pause of this process their messages wait unread: silence would be our own deafness.
+      if (wasAway) worker.lastHeardAt = worker.behindSince = now
+      const fault = worker.isKilled ? null : this.#faultOf(worker, now)
+      if (fault === null) continue
       worker.isKilled = true
-      this.#options.log.error('worker is silent and is killed', { pid: worker.handle.pid })
+      this.#options.log.error(`worker ${fault} and is killed`, { pid: worker.handle.pid })
       worker.handle.kill('SIGKILL')
     }
+  }
+
+  #faultOf(worker: Worker, now: number): string | null {
+    if (now - worker.lastHeardAt >= silenceMs) return 'is silent'
+    return this.#isBehind(worker) && now - worker.behindSince >= behindMs ? 'takes no publication' : null
+  }
+
+  #isBehind({ acknowledged }: Worker): boolean {
+    return acknowledged < (this.#publication?.table.generation ?? 0)
   }
 
   /** Tells all to finish within that time; resolves when the last has gone, killing what overstays. */
@@ -228,6 +243,7 @@ export class Supervisor {
 
   #acknowledged(worker: Worker, generation: number): void {
     worker.acknowledged = Math.max(worker.acknowledged, generation)
+    worker.behindSince = this.#options.clock.monotonic()
     if (worker.state === 'starting') worker.state = 'waiting'
     this.#letListen(worker)
     this.#announceAcknowledged()

@@ -12,10 +12,16 @@ import { activeRelease, birthShare, compareReleases, type Site } from './site-re
 
 export interface TableSources {
   healthOf(release: ReleaseIndex, url: TargetUrl): TargetHealth | null
+  /** Releases that are about to be taken out of service: nobody is left, and nobody is to come back. */
+  isClosing(release: ReleaseIndex): boolean
   /** Releases that are being taken out of service: no worker is to serve them any more. */
   isLeaving(release: ReleaseIndex): boolean
   /** Every worker routes by a table in which the release serves. */
   isServedEverywhere(release: ReleaseIndex): boolean
+  /** A worker that serves may route by a table in which the release does not. */
+  isMissedSomewhere(release: ReleaseIndex): boolean
+  /** The last publication gives births to it. */
+  bears(release: ReleaseIndex): boolean
   isDead(release: ReleaseIndex): boolean
   /** Beyond what its site retains. */
   isOverflowing(site: Site, release: Release): boolean
@@ -38,6 +44,10 @@ function siteSpec(site: Site, sources: TableSources): SiteSpec {
   const isUsable = (release: Release): boolean =>
     targetsOf(release, sources).some(({ isHealthy }) => isHealthy)
   const { moves, gone } = movesOf(site, { ...sources, isUsable })
+  const served = [...site.releases.values()].filter(
+    (release) => serves(release) && !sources.isLeaving(release.index),
+  )
+  const shareOf = sharesOf(site, served, { ...sources, isUsable })
   return {
     site: site.policy.site,
     hosts: site.policy.hosts,
@@ -54,15 +64,32 @@ function siteSpec(site: Site, sources: TableSources): SiteSpec {
       (index) => !sources.isLeaving(index) && !sources.isDead(index) && sources.isServedEverywhere(index),
     ),
     rolloutId: site.rollout?.id ?? activeRelease(site)?.registration.version ?? '',
-    releases: [...site.releases.values()]
-      .filter((release) => serves(release) && !sources.isLeaving(release.index))
+    releases: served
       .sort((a, b) => compareReleases(site, b, a))
       .map((release) => ({
         ...specOf(site, release, sources),
+        share: shareOf(release),
         ...departureOf(site, release, moves.get(release.index), sources),
       })),
     ...(gone === null ? {} : { gone }),
   }
+}
+
+/**
+ * A release's share of births. Who is to have them again after it was on its way out of service is served everywhere
+ * first: until then they stay with the one that has them.
+ */
+function sharesOf(
+  site: Site,
+  served: readonly Release[],
+  sources: TableSources & { readonly isUsable: (release: Release) => boolean },
+): (release: Release) => number {
+  const isAwaited = (release: Release): boolean =>
+    birthShare(site, release) > 0 && sources.isMissedSomewhere(release.index)
+  const shareOf = (release: Release): number => (isAwaited(release) ? 0 : birthShare(site, release))
+  if (!served.some(isAwaited) || served.some((release) => shareOf(release) > 0)) return shareOf
+  const keeper = served.find((release) => sources.bears(release.index) && sources.isUsable(release))
+  return (release) => (release === keeper ? 1 : 0)
 }
 
 /** What lets sessions leave a release; nothing for nearly every one. */
@@ -74,6 +101,7 @@ function departureOf(site: Site, release: Release, move: Move | undefined, sourc
     ...(move === undefined ? {} : { move: { ...move, perSecond: move.perSecond / sources.workers } }),
     ...(startsOver ? { startsOver } : {}),
     ...(isDead ? { isDead } : {}),
+    ...(sources.isClosing(release.index) ? { isClosing: true } : {}),
     ...(endsAt === null ? {} : { endsAt }),
   }
 }
@@ -91,11 +119,10 @@ function pagePinOf({ header, query, sharedSessions }: PagePinPolicy): PagePin | 
   return sharedSessions && (header !== null || query !== null) ? { header, query } : null
 }
 
-function specOf(site: Site, release: Release, sources: TableSources): ReleaseSpec {
+function specOf(site: Site, release: Release, sources: TableSources): Omit<ReleaseSpec, 'share'> {
   return {
     index: release.index,
     version: release.registration.version,
-    share: birthShare(site, release),
     isLive: isLive(release),
     targets: targetsOf(release, sources),
   }

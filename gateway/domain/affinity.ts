@@ -135,7 +135,10 @@ function former(facts: RequestFacts, site: SiteRoute, now: number): Decision | n
   if (release !== null && isLive) return departing(facts, token, release)
   if (isNavigation(facts)) return atNavigation(facts, token, site, now)
   if (release === null) return { kind: 'refuse', error: 'release_gone' }
-  return facts.hasEnded ? { kind: 'trail', release, token } : { kind: 'stay', release, token, revives: true }
+  if (facts.hasEnded) return { kind: 'trail', release, token }
+  // Whom it revived now would find it gone at his next request.
+  if (release.isClosing) return { kind: 'refuse', error: 'release_gone' }
+  return { kind: 'stay', release, token, revives: true }
 }
 
 /** A live session leaves its release at the moment that is due; null: it stays. */

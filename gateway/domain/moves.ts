@@ -36,6 +36,8 @@ export interface Departure {
   readonly startsOver?: boolean
   /** When its sessions end, as announced. */
   readonly endsAt?: number | null
+  /** Nobody is left on it and it is about to be taken out of service: no request revives a session there. */
+  readonly isClosing?: boolean
 }
 
 /** The field line that announces an end; a date as HTTP has them (RFC 9110 section 5.6.7), like `Sunset` of RFC 8594. */

@@ -96,6 +96,8 @@ export interface ReleaseRoute {
   /** Its sessions are born anew at their next document. */
   readonly startsOver: boolean
   readonly isDead: boolean
+  /** It is about to be taken out of service: a session that is over is not revived there. */
+  readonly isClosing: boolean
   /** The field line that announces its end; empty without one. */
   readonly endsLine: string
   targetByTag(tag: number): TargetRoute | null
@@ -259,6 +261,7 @@ class BuiltRelease implements ReleaseRoute {
   move: MoveRoute | null = null
   readonly startsOver: boolean
   readonly isDead: boolean
+  readonly isClosing: boolean
   readonly endsLine: string
   readonly #byTag: ReadonlyMap<number, TargetRoute>
 
@@ -279,6 +282,7 @@ class BuiltRelease implements ReleaseRoute {
     this.#byTag = new Map(this.targets.map((target) => [target.tag, target]))
     this.startsOver = spec.startsOver === true
     this.isDead = spec.isDead === true
+    this.isClosing = spec.isClosing === true
     this.mayLose = this.startsOver
     this.endsLine = announcement(spec.endsAt ?? null)
   }

@@ -381,6 +381,28 @@ t.test(
   },
 )
 
+t.test('an announced end waits for a worker that may still let sessions begin there', async (t) => {
+  const { machine, run } = await begun(t, { workers: 2 })
+  machine.drop('2.0.0', { activate: 'manual' })
+  await run.follow()
+  const [, slow] = run.workers
+  if (slow === undefined) throw new Error('no second worker')
+  slow.isPrompt = false
+  run.plane.controller.orders.activate(run.site, run.release('2.0.0'), order)
+  run.first.saw(run.release('1.0.0').index, { exchangesOpen: 1 })
+  run.plane.controller.departures.announceEnd(run.site, run.release('1.0.0'), order)
+  await run.pass(promiseMs + minute)
+  t.not(run.served('1.0.0'), null, 'or the others would not know who begins there')
+  slow.take(run.latest)
+  slow.isPrompt = true
+  await run.pass(1000)
+  t.equal(run.served('1.0.0'), null)
+  slow.isPrompt = false
+  slow.take({ ...run.latest, table: { ...run.latest.table, generation: 1 } })
+  await run.pass(1000)
+  t.equal(run.served('1.0.0'), null, 'what has begun goes on whatever becomes of a worker')
+})
+
 t.test('an end that was announced before a stop waits as long as the gateway was down', async (t) => {
   const { machine, run } = await superseded(t)
   run.plane.controller.departures.announceEnd(run.site, run.release('1.0.0'), order)

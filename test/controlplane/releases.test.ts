@@ -95,20 +95,51 @@ async function leaving(t: Owner): Promise<Begun> {
   return { machine, run }
 }
 
-t.test('a release that is leaving and is made active again is served and accepts births', async (t) => {
-  const { machine, run } = await leaving(t)
-  t.same(run.states, ['1.0.0 retirable', '2.0.0 active'])
-  machine.withdraw('2.0.0')
-  await run.follow()
-  t.same(run.states, ['1.0.0 active', '2.0.0 draining withdrawn'])
-  t.match(run.served('1.0.0'), { share: 1 })
-  run.first.take(run.latest)
-  await run.pass(1000)
-  t.equal(run.verdictWords('1.0.0'), 'blocked accepts-births')
-  await run.pass(hour)
-  t.match(run.states[0], '1.0.0 active')
-  t.match(run.served('1.0.0'), { share: 1 })
-})
+t.test(
+  'a release that is leaving and is made active again is served first, then accepts births',
+  async (t) => {
+    const { machine, run } = await leaving(t)
+    t.same(run.states, ['1.0.0 retirable', '2.0.0 active'])
+    run.first.take(run.latest)
+    machine.withdraw('2.0.0')
+    await run.follow()
+    t.same(run.states, ['1.0.0 active', '2.0.0 draining withdrawn'])
+    t.match(run.served('1.0.0'), { share: 0 }, 'the worker does not serve it')
+    t.match(run.served('2.0.0'), { share: 1 }, 'births stay meanwhile')
+    run.first.take(run.latest)
+    await run.settled()
+    t.match(run.served('1.0.0'), { share: 1 })
+    t.match(run.served('2.0.0'), { share: 0 })
+    run.first.take(run.latest)
+    await run.pass(1000)
+    t.equal(run.verdictWords('1.0.0'), 'blocked accepts-births')
+    await run.pass(hour)
+    t.match(run.states[0], '1.0.0 active')
+    t.match(run.served('1.0.0'), { share: 1 })
+  },
+)
+
+t.test(
+  'nobody comes back to a release that is about to leave, or he would be refused when it has left',
+  async (t) => {
+    const { run } = await superseded(t)
+    run.first.isPrompt = false
+    await run.pass(1000)
+    t.match(run.served('1.0.0'), { isClosing: true })
+    for (let i = 0; i < 3; i++) await run.pass(1000)
+    t.match(run.served('1.0.0'), { isClosing: true }, 'a worker may still let somebody come back')
+    run.first.take(run.latest)
+    run.first.saw(run.release('1.0.0').index, { exchangesOpen: 1 })
+    await run.pass(1000)
+    t.same(run.states, ['1.0.0 draining', '2.0.0 active'], 'as it did')
+    t.notOk(run.served('1.0.0')?.isClosing)
+    run.first.isPrompt = true
+    run.first.take(run.latest)
+    run.first.saw(run.release('1.0.0').index, { exchangesOpen: 0 })
+    for (let i = 0; i < 4; i++) await run.pass(promiseMs)
+    t.same(run.states, ['1.0.0 retired', '2.0.0 active'])
+  },
+)
 
 t.test('a release that is leaving stays when somebody is on it after all', async (t) => {
   const { run } = await leaving(t)

@@ -57,6 +57,34 @@ t.test('a worker that cannot listen is not counted as listening, and is replaced
 })
 
 t.test(
+  'a worker that reports and takes no publication is killed, or everything would wait for it',
+  async (t) => {
+    const { machine, run } = await begun(t)
+    run.first.isPrompt = false
+    machine.drop('2.0.0')
+    await run.follow()
+    for (let second = 0; second < 29; second++) {
+      await run.pass(1000)
+      await run.beat()
+    }
+    t.notOk(run.first.hasExited)
+    t.same(run.states, ['1.0.0 active', '2.0.0 staged'])
+    run.first.take(run.latest)
+    for (let second = 0; second < 29; second++) {
+      await run.pass(1000)
+      await run.beat()
+    }
+    t.notOk(run.first.hasExited, 'it took one meanwhile')
+    for (let second = 0; second < 2; second++) {
+      await run.pass(1000)
+      await run.beat()
+    }
+    t.ok(run.first.hasExited)
+    await run.probed('another one has its place', () => statesOf(run).join() === 'listening')
+  },
+)
+
+t.test(
   'a worker that exits with 0 and without its last report is lost, whether told to leave or not',
   async (t) => {
     const { run } = await begun(t)

@@ -51,6 +51,8 @@ interface SiteShape {
   readonly rolloutId?: string
   /** Releases that serve and were never active. */
   readonly staged?: readonly string[]
+  /** Releases that are about to leave. */
+  readonly closing?: readonly string[]
   readonly pagePin?: PagePin
   /** Of holders of `sid`: by the release of that index until an instant. */
   readonly adoption?: { readonly release: number | null; readonly until: number }
@@ -63,6 +65,7 @@ function siteOf({
   spans = [],
   rolloutId = 'r',
   staged = [],
+  closing = [],
   pagePin,
   adoption,
 }: SiteShape = {}): SiteRoute {
@@ -71,6 +74,7 @@ function siteOf({
     version: version as ReleaseVersion,
     share,
     isLive: !staged.includes(version),
+    isClosing: closing.includes(version),
     targets: [{ url: `http://t${version}:1` as TargetUrl, isHealthy: true }],
   }))
   const site = siteSpec({
@@ -336,6 +340,17 @@ t.test(
     ])
   },
 )
+
+t.test('rule 4: a release that is about to leave serves whom it has and revives nobody', async (t) => {
+  const closing = { closing: ['1'] }
+  decides(t, [
+    ['a live token', { ...fetching, token: live }, 'stay 1', closing],
+    ['an expired one, a fetch', { ...fetching, token: expired }, 'refuse release_gone', closing],
+    ['a form', { ...page, method: 'POST', token: expired }, 'refuse release_gone', closing],
+    ['a navigation', { ...page, token: expired }, 'board 2 expired', closing],
+    ['what trails behind a logout', { ...fetching, token: live, hasEnded: true }, 'trail 1', closing],
+  ])
+})
 
 t.test(
   'rule 4: a session that ended by signal is a birth at a navigation, and never revived by what is in flight',
