@@ -2,6 +2,11 @@
 import type { WorkerKey } from './traffic.js'
 import type { WorkerHandle } from './worker-handle.js'
 
+/** A worker silent for so long is killed. */
+const silenceMs = 5_000
+/** One that goes on reporting and has taken no publication for so long too: everything waits for its acknowledgement. */
+const behindMs = 30_000
+
 /** A worker and how far it has come, as the supervisor keeps it. */
 export interface SupervisedWorker {
   readonly key: WorkerKey
@@ -42,4 +47,11 @@ export function freshWorker(
     hasSaidAll: false,
     successorOf,
   }
+}
+
+/** For what it is to be killed at that instant (monotonic), `generation` being the newest publication; null: it is well. */
+export function faultOf(worker: SupervisedWorker, now: number, generation: number): string | null {
+  if (now - worker.lastHeardAt >= silenceMs) return 'is silent'
+  const isBehind = worker.acknowledged < generation
+  return isBehind && now - worker.behindSince >= behindMs ? 'takes no publication' : null
 }

@@ -10,7 +10,7 @@ import type {
   ToWorker,
 } from '../plane-protocol.js'
 import { Awaited } from './awaited.js'
-import { freshWorker, type SupervisedWorker as Worker } from './supervised-worker.js'
+import { faultOf, freshWorker, type SupervisedWorker as Worker } from './supervised-worker.js'
 import type { WorkerKey } from './traffic.js'
 import type { PublicListener, SupervisorEvents, WorkerHandle, WorkerObserver } from './worker-handle.js'
 import { WorkerQuestions } from './worker-questions.js'
@@ -24,10 +24,6 @@ export interface SupervisorOptions {
   readonly events: SupervisorEvents
 }
 
-/** A worker silent for so long is killed. */
-const silenceMs = 5_000
-/** One that goes on reporting and has taken no publication for so long is killed: all wait for its acknowledgement. */
-const behindMs = 30_000
 /** When the main process itself did not get to watch for so long, nobody is judged. */
 const awayMs = 3_000
 
@@ -71,7 +67,7 @@ export class Supervisor {
 
   publish(publication: Publication): void {
     for (const worker of this.#workers.values()) {
-      if (!this.#isBehind(worker)) worker.behindSince = this.#options.clock.monotonic()
+      if (worker.acknowledged >= this.#generation) worker.behindSince = this.#options.clock.monotonic()
     }
     this.#publication = publication
     this.tellAll({ kind: 'publish', publication })
@@ -122,7 +118,7 @@ export class Supervisor {
     for (const worker of this.#workers.values()) {
       // After a pause of this process their messages wait unread: silence would be our own deafness.
       if (wasAway) worker.lastHeardAt = worker.behindSince = now
-      const fault = worker.isKilled ? null : this.#faultOf(worker, now)
+      const fault = worker.isKilled ? null : faultOf(worker, now, this.#generation)
       if (fault === null) continue
       worker.isKilled = true
       this.#options.log.error(`worker ${fault} and is killed`, { pid: worker.handle.pid })
@@ -130,13 +126,8 @@ export class Supervisor {
     }
   }
 
-  #faultOf(worker: Worker, now: number): string | null {
-    if (now - worker.lastHeardAt >= silenceMs) return 'is silent'
-    return this.#isBehind(worker) && now - worker.behindSince >= behindMs ? 'takes no publication' : null
-  }
-
-  #isBehind({ acknowledged }: Worker): boolean {
-    return acknowledged < (this.#publication?.table.generation ?? 0)
+  get #generation(): number {
+    return this.#publication?.table.generation ?? 0
   }
 
   /** Tells all to finish within that time; resolves when the last has gone, killing what overstays. */

@@ -10,7 +10,7 @@ import type { PagePin } from './page-pin.js'
 import { PathSet } from './path-pattern.js'
 import type { TimeSpan } from './session.js'
 import { pickByShare } from './shares.js'
-import type { PathPattern, SessionPolicy } from './site-policy.js'
+import { applicationCookie, type PathPattern, type SessionPolicy } from './site-policy.js'
 import { targetTag } from './target-tag.js'
 
 export interface TargetSpec {
@@ -242,10 +242,6 @@ function adoptionRoute(spec: AdoptionSpec | null, releases: readonly ReleaseRout
   if (spec === null) return null
   const release = releases.find(({ index }) => index === spec.release) ?? null
   return { cookie: spec.cookie, until: spec.until, release }
-}
-
-function applicationCookie({ startsOn, legacy }: SessionPolicy): string | null {
-  return startsOn.on === 'cookie' ? startsOn.name : (legacy?.cookie ?? null)
 }
 
 class BuiltRelease implements ReleaseRoute {

@@ -126,3 +126,8 @@ export interface SitePolicy {
   readonly freeze: boolean
   readonly windows: readonly ActivationWindow[]
 }
+
+/** Name of the application's own session cookie; null where the site's file does not say. */
+export function applicationCookie({ startsOn, legacy }: SessionPolicy): string | null {
+  return startsOn.on === 'cookie' ? startsOn.name : (legacy?.cookie ?? null)
+}
