@@ -73,6 +73,8 @@ t.test('a client that goes away ends the request upstream', async (t) => {
   await until('the stream upstream is closed', () => application?.streams.size === 0)
   const abandoned = await RawClient.connect(gateway.port, t)
   abandoned.send('GET /gate?name=never HTTP/1.1\r\nHost: shop\r\n\r\n')
+  // Nothing that is reported tells it from the stream, which the last report may still call open.
+  await until('the request has reached the application', () => application?.requests === 2)
   await gateway.waitForRelease('1.0.0', ({ exchangesOpen }) => exchangesOpen === 1)
   abandoned.leave()
   await gateway.waitForRelease('1.0.0', ({ exchangesOpen }) => exchangesOpen === 0)
