@@ -3,6 +3,7 @@
 import { mkdirSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { fillWithCrowd } from './crowd.js'
 import { deployFleet, hostOf, type FleetSize } from './fleet.js'
 import { BenchGateway } from './gateway.js'
 import { pause, residentBytes } from './programs.js'
@@ -11,6 +12,8 @@ import { median } from './statistics.js'
 import { startUpstream, type Upstream } from './upstream.js'
 
 const starts = 7
+const crowd = 10_000_000
+const startsWithCrowd = 5
 const settledMs = 5_000
 /** V8 gives back what only the start needed when it has had little to do for some ten seconds (20 MiB, measured). */
 const restMs = 20_000
@@ -30,6 +33,7 @@ async function run({ directory, dist }: Setting): Promise<Finding> {
   try {
     const figures: Figure[] = []
     for (const size of sizes) figures.push(...(await startsOf(size, upstream, directory, dist)))
+    figures.push(...(await startsWithSessions(upstream, directory, dist)))
     return { figures, raw: figures }
   } finally {
     await upstream.stop()
@@ -70,6 +74,50 @@ async function startsOf(
       { what: `${name}: slowest start`, value: Math.max(...times), unit: 'ms', target: null },
       { what: `${name}: memory 5 s after the start`, value: sum(afterStart), unit: 'MiB', target: null },
       { what: `${name}: memory at rest`, value: sum(atRest), unit: 'MiB', target: 'under 160', of: atRest },
+    ]
+  } finally {
+    await gateway.stop()
+  }
+}
+
+/** Over the saved sessions of a crowd, which are read back while workers serve. */
+async function startsWithSessions(upstream: Upstream, directory: string, dist: string): Promise<Figure[]> {
+  const folder = join(directory, 'crowd')
+  mkdirSync(folder)
+  const gateway = new BenchGateway({ dist, directory: folder, isFree: true })
+  try {
+    await deployFleet(gateway, upstream, { sites: 1, releasesASite: 1 }, 1)
+    await gateway.stop()
+    const [cookie = ''] = await fillWithCrowd(gateway.stateDirectory, {
+      sessions: crowd,
+      tokens: 1,
+      ending: { sessions: 0, withinMs: 0 },
+    })
+    const [answers, readies]: [number[], number[]] = [[], []]
+    for (let i = 0; i < startsWithCrowd; i++) {
+      const began = performance.now()
+      answers.push(await firstAnswer(gateway, cookie))
+      await gateway.listening()
+      readies.push(performance.now() - began)
+      await gateway.stop()
+    }
+    const what = `1 release, ${crowd} sessions`
+    return [
+      {
+        what: `${what}: start to first answer`,
+        value: median(answers),
+        unit: 'ms',
+        target: 'under 500',
+        of: answers,
+      },
+      { what: `${what}: slowest start`, value: Math.max(...answers), unit: 'ms', target: null },
+      {
+        what: `${what}: start to the first verdict`,
+        value: median(readies),
+        unit: 'ms',
+        target: null,
+        of: readies,
+      },
     ]
   } finally {
     await gateway.stop()

@@ -165,14 +165,12 @@ async function assemble({
   const { ring, ringFile, isGenerated } = await keyRing(settings, stateDirectory, log)
   const journal = new Journal()
   const ledger = new SessionLedger({ maxSessions: settings.limits.sessions, journal })
+  ledger.suspend()
   const ledgerKeeper = new LedgerKeeper({ ledger, journal, store })
-  const hasLedger = await restoreLedger(ledgerKeeper, log)
   const lifecycle = readLifecycle(store)
   const checkpoint = readCheckpoint(store)
   const freshIssuer = randomBytes(8).toString('hex')
-  // Or the next start would take what is given up for known.
-  if (!hasLedger) await forgetCheckpoint(store)
-  const recovery = recover({ lifecycle, checkpoint, hasLedger, freshIssuer, now: clock.now() })
+  const recovery = recover({ lifecycle, checkpoint, freshIssuer, now: clock.now() })
   const supervisor: Supervisor = new Supervisor({
     fork: (observer) => forkWorker(frontsOf(settings), observer),
     count: settings.workers === 'auto' ? availableParallelism() : settings.workers,
@@ -204,12 +202,12 @@ async function assemble({
       post: httpPost,
       recovery,
       savedRegister: lifecycle?.register ?? null,
-      savedCheckpoint: hasLedger ? checkpoint : null,
+      savedCheckpoint: checkpoint,
     },
     config,
   )
   plane.start()
-  await reopenCheckpoint(store, hasLedger ? checkpoint : null)
+  await reopenCheckpoint(store, checkpoint)
   supervisor.listen(front.listeners)
   const roll = new WorkerRoll(() => {
     const { drainOnExitMs } = plane.config.gateway.limits
@@ -219,6 +217,8 @@ async function assemble({
   front.watch(log, supervisor, roll)
   // Their first answer goes before: reading this code would keep them waiting for a word from here.
   await Promise.race([supervisor.accepting(), delay(longestOpeningMs, null, { ref: false })])
+  // Nor do they need the ledger: reading ten million sessions takes seconds.
+  await restoreLedger(plane)
   const { GatewayReader, OperatorDesk, listenAdmin, createAdminApi, createMetrics } = await loadAdmin()
   const view = new GatewayReader({
     plane,
@@ -314,16 +314,19 @@ async function readWebhooks(settings: GatewaySettings): Promise<WebhookTarget[]>
   )
 }
 
-/** False when the saved sessions cannot be used: the state then counts as lost. */
-async function restoreLedger(keeper: LedgerKeeper, log: AdjustableLog): Promise<boolean> {
+async function restoreLedger(plane: ControlPlane): Promise<void> {
+  const { ledgerKeeper, store, log } = plane.parts
+  let isLost = false
   try {
-    await keeper.restore()
-    return true
+    await ledgerKeeper.restore()
   } catch (error) {
+    isLost = true
     log.error('the saved sessions cannot be read and are given up', { error: String(error) })
-    await keeper.startAfresh()
-    return false
+    // Before they go, or the next start would take what is given up for known.
+    await forgetCheckpoint(store)
+    await ledgerKeeper.startAfresh()
   }
+  await plane.ledgerRestored({ isLost })
 }
 
 interface Watched {

@@ -35,6 +35,7 @@ export interface ControlPlaneParts {
   readonly clock: AdjustableClock
   readonly log: Log
   readonly store: LifecycleStore
+  /** Suspended until `ledgerRestored`: workers serve before the saved sessions have been read back. */
   readonly ledger: SessionLedger
   readonly ledgerKeeper: LedgerKeeper
   readonly supervisor: Supervisor
@@ -173,6 +174,24 @@ export class ControlPlane implements SupervisorEvents {
     this.#timers = [setInterval(() => this.judge(), judgeMs), setInterval(() => this.beat(), beatMs)]
   }
 
+  /**
+   * The saved sessions have been read back, changes that waited are made, and verdicts begin; `isLost`: they could not
+   * be, and nothing is known of what was promised.
+   */
+  async ledgerRestored({ isLost }: { readonly isLost: boolean }): Promise<void> {
+    const { clock, ledgerKeeper, savedCheckpoint } = this.parts
+    if (isLost) {
+      // What was handed out last is honoured by the clock as it was.
+      this.doubts.stateLost(Math.max(clock.now(), savedCheckpoint?.asOf ?? 0))
+      this.events.add(
+        'state-lost',
+        'the saved sessions cannot be read: verdicts are unknown for one whole promise',
+      )
+    }
+    await ledgerKeeper.resume()
+    await this.#state.checkpoint()
+  }
+
   /** Another content of the configuration directory. */
   useConfig(config: LoadedConfig): void {
     const known = new Set(this.config.problems.map((problem) => JSON.stringify(problem)))
@@ -258,7 +277,7 @@ export class ControlPlane implements SupervisorEvents {
 
   /** Five times a second: verdicts by the newest reports. */
   judge(): void {
-    this.controller.judge()
+    if (!this.parts.ledger.isSuspended) this.controller.judge()
   }
 
   /** Once a second: what comes with time alone. */

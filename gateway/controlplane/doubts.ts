@@ -36,6 +36,10 @@ export class Doubts {
     this.#foreignSeenAt = new Map(saved.foreignSeenAt)
   }
 
+  stateLost(at: number): void {
+    this.#stateLostAt = Math.max(this.#stateLostAt ?? 0, at)
+  }
+
   clockJumped(at: number): void {
     this.#clockJumpedAt = Math.max(this.#clockJumpedAt ?? 0, at)
   }

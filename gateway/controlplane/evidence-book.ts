@@ -45,10 +45,11 @@ export class EvidenceBook {
     this.#clock = clock
   }
 
-  /** Wall-clock instant up to which everything is known; null before the first worker has listened. */
+  /** Wall-clock instant up to which everything is known; null before the first worker listens and the ledger is read. */
   get asOf(): number | null {
     if (this.#workers.size > 0) this.#asOf = Math.min(...[...this.#workers.values()].map((w) => w.reportedAt))
-    return this.#asOf === null ? null : this.#asOf - this.#clock.monotonic() + this.#clock.now()
+    if (this.#asOf === null || this.#ledger.isSuspended) return null
+    return this.#asOf - this.#clock.monotonic() + this.#clock.now()
   }
 
   /** Whether every worker has reported since it routes by that generation. */

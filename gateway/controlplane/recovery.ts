@@ -22,8 +22,6 @@ export interface Recovery {
 export interface RecoveryInput {
   readonly lifecycle: SavedLifecycle | null
   readonly checkpoint: SavedCheckpoint | null
-  /** The saved sessions could be read. */
-  readonly hasLedger: boolean
   readonly freshIssuer: string
   readonly now: number
 }
@@ -32,8 +30,8 @@ export interface RecoveryInput {
 const slewMs = 5_000
 
 export function recover(input: RecoveryInput): Recovery {
-  const { lifecycle, checkpoint, hasLedger, now } = input
-  if (lifecycle === null || checkpoint === null || !hasLedger) return fromNothing(input)
+  const { lifecycle, checkpoint, now } = input
+  if (lifecycle === null || checkpoint === null) return fromNothing(input)
   const time = timeSince(checkpoint, now)
   // What was handed out last is honoured by the clock as it was.
   const clockJumpedAt = isSetBack(checkpoint, now) ? checkpoint.asOf : checkpoint.doubts.clockJumpedAt

@@ -8,6 +8,7 @@ import { LedgerArchive } from './ledger/ledger-archive.js'
 import { LedgerRows, type Row } from './ledger/ledger-rows.js'
 import { noSessions, type ReleaseSessions } from './ledger/release-tally.js'
 import { Segment } from './ledger/segment.js'
+import { WaitingChanges } from './ledger/waiting-changes.js'
 
 /** How a ledger is made. */
 export interface LedgerOptions {
@@ -29,6 +30,9 @@ export class SessionLedger {
   readonly #tombstones = new Segment()
   /** The next segment to be swept. */
   #cursor = 0
+  readonly #changes = new WaitingChanges()
+  /** Releases that are to be forgotten, and wait for that. */
+  readonly #toForget = new Set<ReleaseIndex>()
 
   constructor(options: LedgerOptions) {
     this.#rows = new LedgerRows(options.segments ?? 256, options.journal ?? nullSink)
@@ -40,13 +44,36 @@ export class SessionLedger {
     return this.#rows.size
   }
 
-  /** Takes in what workers saw: each session's promise only ever grows. */
-  touch(batch: SessionBatch, now: number): void {
-    for (let row = 0; row < batch.releases.length; row++) this.#touchRow(rowOf(batch, row), now)
+  /** Its saved rows are still being read back: changes wait, its figures say nothing, and it is not to be swept or saved. */
+  get isSuspended(): boolean {
+    return this.#changes.isSuspended
   }
 
-  /** Ended by signal: touches of the id are ignored until the tombstone goes. False when the session was not known. */
+  /** From here on changes wait, until `resume`. */
+  suspend(): void {
+    this.#changes.suspend()
+  }
+
+  /** Makes the changes that have waited (at least one), until the budget is spent. True when none is left to wait. */
+  resume(isOverBudget: () => boolean): boolean {
+    return this.#changes.resume(isOverBudget)
+  }
+
+  /** Takes in what workers saw: each session's promise only ever grows. */
+  touch(batch: SessionBatch, now: number): void {
+    this.#changes.make(() => {
+      for (let row = 0; row < batch.releases.length; row++) this.#touchRow(rowOf(batch, row), now)
+    })
+  }
+
+  /** Ended by signal: touches of the id are ignored until the tombstone goes. False when the session was not known (yet). */
   end(id: SessionId, now: number, tombstoneMs: number): boolean {
+    let wasKnown = false
+    this.#changes.make(() => (wasKnown = this.#end(id, now, tombstoneMs)))
+    return wasKnown
+  }
+
+  #end(id: SessionId, now: number, tombstoneMs: number): boolean {
     const { high, low } = halvesOf(id)
     this.#bury(high, low, now + tombstoneMs)
     const segment = this.#rows.segments.of(high)
@@ -84,42 +111,48 @@ export class SessionLedger {
 
   /** At which age sessions of a release end by `age`; Infinity unless told. */
   setMaxAge(release: ReleaseIndex, maxAgeMs: number): void {
-    this.#rows.tally(release).maxAgeMs = maxAgeMs
+    this.#changes.make(() => (this.#rows.tally(release).maxAgeMs = maxAgeMs))
   }
 
   /** How far back `confirmedSince` looks; 60 s unless told. */
   setProvisionalWindow(release: ReleaseIndex, windowMs: number): void {
-    this.#rows.tally(release).recent.resize(windowMs)
+    this.#changes.make(() => this.#rows.tally(release).recent.resize(windowMs))
   }
 
   /** Adds a span to every promise alive when it began; rows follow when their segment is next used. */
   extend(span: TimeSpan): void {
-    this.#rows.segments.extend(span)
-    for (const tally of this.#rows.tallies) tally?.extend(span)
-    this.#rows.journal.extend(span)
+    this.#changes.make(() => {
+      this.#rows.segments.extend(span)
+      for (const tally of this.#rows.tallies) tally?.extend(span)
+      this.#rows.journal.extend(span)
+    })
   }
 
   /** Does now, while nobody waits, what `extend` leaves to later: 40 ms for ten million rows (docs/performance.md). */
   settle(): void {
-    this.#rows.segments.settle()
+    this.#changes.make(() => this.#rows.segments.settle())
   }
 
   /** Drops a release: its figures at once, its rows within one round of sweeping. Touches of it are ignored meanwhile. */
   forget(release: ReleaseIndex): void {
-    this.#rows.tallies[release] = undefined
-    this.#rows.segments.markDirty()
-    this.#rows.forgetting.set(release, this.#rows.segments.count)
-    this.#rows.journal.forget(release)
+    this.#toForget.add(release)
+    this.#changes.make(() => {
+      this.#toForget.delete(release)
+      this.#rows.tallies[release] = undefined
+      this.#rows.segments.markDirty()
+      this.#rows.forgetting.set(release, this.#rows.segments.count)
+      this.#rows.journal.forget(release)
+    })
   }
 
   /** Every session of a release ends, by overflow, within one round of sweeping. */
   endAll(release: ReleaseIndex): void {
-    this.#rows.ending.set(release, this.#rows.segments.count)
+    this.#changes.make(() => this.#rows.ending.set(release, this.#rows.segments.count))
   }
 
   /** Whether rows of a forgotten release may be left; until then its index must not be given to another release. */
   isForgetting(release: ReleaseIndex): boolean {
-    return this.#rows.forgetting.has(release)
+    return this.#rows.forgetting.has(release) || this.#toForget.has(release)
   }
 
   /** Up to `limit` sessions of a release, in no order. Where few of many are its own it looks through the whole table. */

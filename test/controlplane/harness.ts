@@ -171,12 +171,16 @@ export class Machine {
     }
   }
 
-  /** Starts a gateway; with `listens` its workers listen, and what happens of itself has happened. */
-  async boot({ workers = 1, listens = true, bootMs = 0 } = {}): Promise<Run> {
+  /**
+   * Starts a gateway; with `listens` its workers listen, with `restores` its saved sessions have been read back, and what
+   * happens of itself has happened.
+   */
+  async boot({ workers = 1, listens = true, restores = true, bootMs = 0 } = {}): Promise<Run> {
     const run = new Run(this, bootMs)
     this.#run = run
     await run.start(workers)
     if (listens) await run.listen()
+    if (restores) await run.restore()
     return run
   }
 }
@@ -287,12 +291,11 @@ export class Run {
       journal,
       store: machine.sessionStore(() => this.#isAlive),
     })
-    await ledgerKeeper.restore()
+    ledger.suspend()
     const [lifecycle, checkpoint] = [readLifecycle(store), readCheckpoint(store)]
     const recovery = recover({
       lifecycle,
       checkpoint,
-      hasLedger: true,
       freshIssuer: 'a'.repeat(16),
       now: clock.now(),
     })
@@ -369,6 +372,13 @@ export class Run {
       redirectPort: null,
     } as const
     this.plane.parts.supervisor.listen([{ spec, socket: null }])
+    await this.settled()
+  }
+
+  /** Reads the saved sessions back. */
+  async restore(): Promise<void> {
+    await this.plane.parts.ledgerKeeper.restore()
+    await this.plane.ledgerRestored({ isLost: false })
     await this.settled()
   }
 

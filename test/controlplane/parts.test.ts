@@ -72,7 +72,6 @@ function checkpointOf(changes: Partial<SavedCheckpoint> = {}): SavedCheckpoint {
 const input: RecoveryInput = {
   lifecycle,
   checkpoint: checkpointOf(),
-  hasLedger: true,
   freshIssuer: 'fresh',
   now,
 }
@@ -95,7 +94,7 @@ t.test('a clean stop knows everything, and the time until the start does not cou
 })
 
 t.test(
-  'without lifecycle, checkpoint or ledger the state is lost: a doubt, and only what is still there is used',
+  'without lifecycle or checkpoint the state is lost: a doubt, and only what is still there is used',
   async (t) => {
     const lost = { stateLostAt: now, clockJumpedAt: null, foreignSeenAt: [] }
     const time = { spans: checkpointOf().spans, gap: { from: now - 1000, lengthMs: 1000 } }
@@ -103,7 +102,6 @@ t.test(
       [{ lifecycle: null }, 'fresh', time],
       [{ checkpoint: null }, 'saved', { spans: [], gap: null }],
       [{ lifecycle: null, checkpoint: null }, 'fresh', { spans: [], gap: null }],
-      [{ hasLedger: false }, 'saved', time],
     ]
     for (const [missing, issuer, known] of cases) {
       const expected = { issuer, doubts: lost, ...known, tolerance: null, isLossy: false }
@@ -120,11 +118,6 @@ t.test(
     t.equal(found.gap, null)
     t.equal(found.tolerance?.ms, minute)
     t.equal(found.doubts.clockJumpedAt, now + minute, 'one promise from the later of the two clocks')
-    t.equal(
-      recover({ ...input, checkpoint, hasLedger: false }).doubts.stateLostAt,
-      now + minute,
-      'also where the sessions are lost with it',
-    )
   },
 )
 

@@ -61,6 +61,79 @@ t.test('starts that die before their first checkpoint add the time down only onc
   )
 })
 
+t.test(
+  'while the saved sessions are being read visitors are served, nothing is certain and nothing is saved',
+  async (t) => {
+    const { machine, run } = await draining(t)
+    const at = run.clock.now()
+    const row = { high: 1, low: 1, release: run.release('1.0.0').index, bornAt: at, until: at + promiseMs }
+    await run.pass(1, { touched: batchOf([row]) })
+    run.first.saw(row.release, { exchangesOpen: 0 })
+    await run.pass(1)
+    await run.stop()
+
+    const reading = await machine.boot({ restores: false })
+    const saved = structuredClone(machine.documents.get('checkpoint'))
+    t.equal(reading.served('2.0.0')?.share, 1, 'births go on')
+    const here = reading.clock.now()
+    const other = { ...row, low: 2, bornAt: here, until: here + promiseMs }
+    for (let second = 0; second < 5; second++) {
+      await reading.pass(1000, { touched: batchOf([other]) })
+      await reading.beat()
+      t.equal(reading.verdictWords('1.0.0'), 'unknown starting')
+    }
+    t.same(machine.documents.get('checkpoint'), saved, 'or a next start would take it for all there is')
+    await reading.restore()
+    t.equal(reading.verdictWords('1.0.0'), 'blocked sessions')
+    const { active, latestUntil } = reading.plane.parts.ledger.of(row.release)
+    t.same([active, latestUntil], [2, other.until], 'what was saved, and what was seen meanwhile')
+    t.notSame(machine.documents.get('checkpoint'), saved)
+    await reading.stop()
+    t.equal((await machine.boot()).plane.parts.ledger.of(row.release).active, 2)
+  },
+)
+
+t.test(
+  'a start that is killed while it reads the saved sessions has lost what came meanwhile, and knows that',
+  async (t) => {
+    const { machine, run } = await draining(t)
+    run.first.saw(run.release('1.0.0').index, { exchangesOpen: 0 })
+    await run.pass(promiseMs + minute)
+    await run.beat()
+    t.equal(run.verdictWords('1.0.0'), 'retirable')
+    await run.stop()
+    const reading = await machine.boot({ restores: false })
+    await reading.pass(1000)
+    const token = tokenAt(reading.clock.now())
+    await reading.kill()
+    machine.monotonic += minute
+    const again = await machine.boot()
+    await again.pass(1000)
+    t.equal(again.verdictWords('1.0.0'), 'blocked phantoms')
+    const found = again.verdict('1.0.0')
+    t.ok(
+      found.kind === 'blocked' && (found.emptyBy ?? 0) >= honoured(again, token),
+      'as long as a token of then lives',
+    )
+  },
+)
+
+t.test('saved sessions that cannot be read are a lost state, though workers serve already', async (t) => {
+  const { machine, run } = await draining(t)
+  run.first.saw(run.release('1.0.0').index, { exchangesOpen: 0 })
+  await run.pass(promiseMs + minute)
+  await run.beat()
+  await run.stop()
+  const reading = await machine.boot({ restores: false })
+  await reading.pass(1000)
+  await reading.plane.ledgerRestored({ isLost: true })
+  await reading.pass(1000)
+  t.equal(reading.verdictWords('1.0.0'), 'unknown state-lost')
+  t.ok(reading.eventTypes().includes('state-lost'))
+  await reading.pass(promiseMs)
+  t.equal(reading.verdictWords('1.0.0'), 'retirable')
+})
+
 t.test('a session counts for as long as its token is honoured, over kills, stops and jumps', async (t) => {
   const { machine, run } = await draining(t)
   const token = tokenAt(run.clock.now())

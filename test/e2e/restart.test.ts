@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
+import { openLmdbStore } from '../../gateway/adapters/lmdb-store.js'
 import { siteWords } from '../fixtures/config-place.js'
 import { Crowd, type Guest } from '../fixtures/crowd.js'
 import { deploy } from '../fixtures/fleet.js'
@@ -67,6 +68,52 @@ t.test('without saved state a verdict is unknown until a whole promise has passe
   t.ok((emptied?.askedAt ?? 0) >= startedAt + promiseMs, 'retirable only after one whole promise')
   t.same(watch.falselyEmpty(crowd.guests, idleTimeoutMs), [])
 })
+
+t.test(
+  'saved sessions that cannot be read are given up: everybody is served, and no verdict is made of what is left',
+  async (t) => {
+    const gateway = await startGateway({
+      t,
+      config: { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '8s' } }) },
+    })
+    await deploy(gateway, '1.0.0', t)
+    const crowd = new Crowd(gateway.url)
+    await crowd.welcome(6)
+    await deploy(gateway, '2.0.0', t)
+    await crowd.round()
+    await gateway.waitForRelease('1.0.0', ({ sessions }) => sessions.active === 6)
+    t.equal(await gateway.stop(), 0)
+    const store = await openLmdbStore(gateway.stateDirectory)
+    await store.saveSessions({
+      batchNumber: 1e6,
+      batch: Buffer.from('torn'),
+      segments: new Map(),
+      forgetThrough: 0,
+    })
+    await store.close()
+
+    const startedAt = Date.now()
+    const watch = new VerdictWatch(gateway)
+    await gateway.restart()
+    await gateway.waitForLog(/the saved sessions cannot be read and are given up/)
+    await crowd.round()
+    t.same(faultsOf(crowd.guests), [], 'everybody is on his release')
+    const doubted = await gateway.release('1.0.0')
+    t.ok(doubted?.verdict.kind !== 'retirable')
+    await crowd.logOut(crowd.guests)
+    await gateway.waitForRelease('1.0.0', ({ verdict }) =>
+      verdict.reasons.some(({ because }) => because === 'state-lost'),
+    )
+    t.equal(await gateway.stop(), 0)
+    await gateway.restart()
+    await gateway.waitForRelease('1.0.0', ({ state }) => state === 'retired', { limitMs: 15_000 })
+    await watch.stop()
+    await crowd.leave()
+    const emptied = watch.emptySightingOf('1.0.0')
+    t.ok((emptied?.askedAt ?? 0) >= startedAt + promiseMs, 'a restart does not end the doubt')
+    t.same(watch.falselyEmpty(crowd.guests, idleTimeoutMs), [])
+  },
+)
 
 t.test('an orderly stop knows everything, and the time that it took idles nobody', async (t) => {
   const gateway = await startGateway({

@@ -38,8 +38,16 @@ export type Step =
   /** Time passes; a worker may be silent meanwhile. */
   | { readonly do: 'pass'; readonly ms: number; readonly silent: number | null }
   | { readonly do: 'worker-dies' | 'worker-stalls' | 'worker-wakes'; readonly worker: number }
-  /** The main process is killed, or told to stop; the wall clock may be set meanwhile. */
-  | { readonly do: 'crash' | 'stop'; readonly downMs: number; readonly jumpMs: number }
+  /**
+   * The main process is killed, or told to stop; the wall clock may be set meanwhile. The next one has read the saved
+   * sessions so many steps after it serves.
+   */
+  | {
+      readonly do: 'crash' | 'stop'
+      readonly downMs: number
+      readonly jumpMs: number
+      readonly readsFor: number
+    }
   | { readonly do: 'jump'; readonly ms: number }
   | { readonly do: 'targets-fail' | 'targets-heal'; readonly release: number }
   | { readonly do: 'idle-time'; readonly minutes: number }
@@ -157,6 +165,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constantFrom('crash' as const, 'stop' as const),
       downMs: times(0, second, minute, 10 * minute, 60 * minute),
       jumpMs: times(0, 0, 0, 10 * minute, -3 * minute, -60 * minute),
+      readsFor: fc.constantFrom(0, 0, 1, 5, 20),
     }),
   },
   {

@@ -55,6 +55,25 @@ t.test('a touch that races an end within the tombstone time does not revive', as
   t.equal(ledger.size, 1, 'leaves a tombstone all the same')
 })
 
+t.test('while it is suspended changes wait, and are made in their order', async (t) => {
+  const ledger = ledgerOf()
+  ledger.suspend()
+  ledger.touch(batchOf([row(), row({ low: 6 })]), now)
+  t.equal(ledger.end(sessionId(77, 6), now, 200), false)
+  ledger.touch(batchOf([row({ low: 6, until: now + 5000 })]), now + 1)
+  ledger.extend({ from: now, lengthMs: 10 })
+  ledger.forget(two)
+  t.equal(ledger.isForgetting(two), true, 'its index is not to be given away meanwhile')
+  t.same([ledger.isSuspended, ledger.size], [true, 0])
+  let slices = 1
+  while (!ledger.resume(() => true)) slices++
+  t.ok(slices > 4, 'one after the other')
+  t.same([ledger.isSuspended, ledger.of(one).active, ledger.of(one).ended.signal], [false, 1, 1])
+  t.equal(ledger.of(one).latestUntil, row().until + 10)
+  ledger.touch(batchOf([row({ low: 8 })]), now)
+  t.equal(ledger.of(one).active, 2)
+})
+
 t.test('a moved session counts under the release of its latest promise', async (t) => {
   const ledger = ledgerOf()
   ledger.touch(batchOf([row({ until: now + 1000 })]), now)

@@ -67,12 +67,12 @@ export class LedgerArchive {
     return { batchNumber: batch.batchNumber, asOf: batch.asOf }
   }
 
-  /** Counts the rows as they stand after loading and replaying. */
-  recount(): void {
+  /** Counts the rows as they stand after loading and replaying, a segment a step; nothing may change meanwhile. */
+  *recount(): Generator<void> {
     const { segments, tallies } = this.#rows
     for (const tally of tallies) tally?.restart()
     this.#rows.size = 0
-    for (let index = 0; index < segments.count; index++) this.#countSegment(index)
+    for (let index = 0; index < segments.count; index++) yield this.#countSegment(index)
     for (const tally of tallies) tally?.finishRound()
   }
 
