@@ -9,6 +9,9 @@ import { join } from 'node:path'
 export const workerCore = 0
 export const loadCore = 1
 
+/** A core that is busy for less than this part of the time is at rest. */
+const restingShare = 0.1
+
 const running = new Set<ChildProcess>()
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
@@ -74,6 +77,31 @@ export function cpuTime(pids: readonly number[]): CpuTime {
     sum.systemUs += Number(fields[12]) * 10_000
   }
   return sum
+}
+
+/** Waits until a core has been nearly idle for a tenth of a second; not for longer than some seconds. */
+export async function coreAtRest(core: number, limitMs = 5_000): Promise<void> {
+  const deadline = performance.now() + limitMs
+  let before = coreTime(core)
+  while (performance.now() < deadline) {
+    await pause(100)
+    const after = coreTime(core)
+    if (after.busy - before.busy <= (after.all - before.all) * restingShare) return
+    before = after
+  }
+}
+
+/** What a core has done since the machine started, in ticks. */
+function coreTime(core: number): { readonly busy: number; readonly all: number } {
+  const line = readFileSync('/proc/stat', 'latin1')
+    .split('\n')
+    .find((each) => each.startsWith(`cpu${core} `))
+  const [user = 0, nice = 0, system = 0, idle = 0, waiting = 0, ...rest] = (line ?? '')
+    .split(/\s+/)
+    .slice(1)
+    .map(Number)
+  const busy = user + nice + system + rest.reduce((sum, each) => sum + each, 0)
+  return { busy, all: busy + idle + waiting }
 }
 
 /** Resident memory of a process in bytes. */

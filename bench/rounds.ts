@@ -2,7 +2,7 @@
 import type { Case } from './cases.js'
 import type { Running } from './contenders/contender.js'
 import { runLoad } from './load/wrk.js'
-import { cpuTime, residentBytes, type CpuTime } from './programs.js'
+import { coreAtRest, cpuTime, residentBytes, workerCore, type CpuTime } from './programs.js'
 
 /** A contender that runs, with its visitors. */
 export interface Entrant {
@@ -66,21 +66,37 @@ export async function measure(entrant: Entrant, load: Case, options: RoundOption
   }
 }
 
-/** Every contender in turn, in every round from another start, so that none always follows the same one. */
+/**
+ * Every contender in turn, in each round in another order, so that none always follows the same one; each begins when the
+ * core has come to rest, because some of them are busy for seconds after their load. A first round warms up and is not
+ * kept: what is compiled as it runs would be judged by its first second.
+ */
 export async function measureInTurn(
   entrants: readonly Entrant[],
   load: Case,
   options: Omit<RoundOptions, 'round'> & { readonly rounds: number },
 ): Promise<Sample[]> {
   const samples: Sample[] = []
-  for (let round = 0; round < options.rounds; round++) {
-    for (let i = 0; i < entrants.length; i++) {
-      const entrant = entrants[(i + round) % entrants.length]
-      if (entrant === undefined) continue
+  for (let round = -1; round < options.rounds; round++) {
+    for (const entrant of inOrderOf(round + 1, entrants)) {
+      await coreAtRest(workerCore)
       const sample = await measure(entrant, load, { ...options, round })
+      if (round < 0) continue
       if (sample.requests > 0) samples.push(sample)
       else console.log(`${entrant.name} completed nothing of ${load.name} in round ${round}`)
     }
   }
   return samples
+}
+
+/** All of them, from another one on and in another step each time. */
+function inOrderOf(round: number, entrants: readonly Entrant[]): Entrant[] {
+  const count = entrants.length
+  const steps = entrants.map((_, i) => i).filter((step) => greatestDivisor(step, count) === 1)
+  const step = steps[round % steps.length] ?? 1
+  return entrants.map((_, i) => entrants[(round + i * step) % count] as Entrant)
+}
+
+function greatestDivisor(a: number, b: number): number {
+  return b === 0 ? a : greatestDivisor(b, a % b)
 }
