@@ -70,6 +70,8 @@ if (directory !== undefined) {
     const file = join(directory, `${process.pid}.json`)
     writeFileSync(`${file}.new`, JSON.stringify(reading))
     renameSync(`${file}.new`, file)
+    // `enable` begins anew without forgetting the worst.
+    loop.reset()
     loop.enable()
     watch.take()
   })
