@@ -10,6 +10,8 @@ import { activeRelease, versionOrder, type Site } from './site-register.js'
 export interface MoveSources {
   /** Whether every worker routes by a table in which it serves, and goes on doing so. */
   isServedEverywhere(release: ReleaseIndex): boolean
+  /** It is about to be taken out of service. */
+  isClosing(release: ReleaseIndex): boolean
   isLeaving(release: ReleaseIndex): boolean
   isDead(release: ReleaseIndex): boolean
   /** A target of it may be used. */
@@ -65,6 +67,8 @@ function movingRelease(site: Site, release: Release, sources: MoveSources): Movi
       !withdrawn &&
       release.ending === null &&
       !sources.isDead(index) &&
+      // Who came to it now would find it gone at his next request.
+      !sources.isClosing(index) &&
       !sources.isLeaving(index) &&
       sources.isUsable(release) &&
       sources.isServedEverywhere(index),

@@ -106,6 +106,24 @@ function refusedBy(act: () => unknown): string {
   }
 }
 
+t.test('nobody is moved to a release that is about to leave, or he would find it gone', async (t) => {
+  const { machine, run } = await superseded(t)
+  machine.monotonic++
+  machine.drop('3.0.0', { compatibleFrom: '3.0.0' })
+  await run.follow()
+  t.same(run.states, ['1.0.0 draining', '2.0.0 draining', '3.0.0 active'])
+  run.plane.controller.departures.recall(run.site, run.release('1.0.0'), recallTo('2.0.0'))
+  t.equal(movesOf(run, '1.0.0'), 'recall 2.0.0 document')
+  run.first.isPrompt = false
+  await run.pass(1000)
+  t.match(run.served('2.0.0'), { isClosing: true })
+  t.equal(movesOf(run, '1.0.0'), 'stay')
+  run.first.saw(run.release('2.0.0').index, { exchangesOpen: 1 })
+  await run.pass(1000)
+  t.notOk(run.served('2.0.0')?.isClosing)
+  t.equal(movesOf(run, '1.0.0'), 'recall 2.0.0 document', 'somebody is on it, and it stays')
+})
+
 t.test('a recall is refused by the rule that stands against it, and changes nothing then', async (t) => {
   const { machine, run } = await superseded(t, {}, { rollbackTo: '1.0.0' })
   machine.drop('3.0.0', { activate: 'manual' })
