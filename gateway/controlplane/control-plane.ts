@@ -213,7 +213,7 @@ export class ControlPlane implements SupervisorEvents {
 
   onListening(worker: WorkerKey, at: number): void {
     this.evidence.listening(worker, at)
-    // The first mark of a state stands before its first request: a crash from here on is a gap, not a lost state.
+    // The first mark of a state, once its ledger is read: a crash from then on is a gap, not a lost state.
     void this.#state.checkpoint()
   }
 
@@ -242,14 +242,15 @@ export class ControlPlane implements SupervisorEvents {
 
   onAcknowledged(): void {
     this.controller.settle()
-    this.#finishRotation()
+    this.#followAcknowledged()
   }
 
   /** Also called now and then: a ring that could not be written waits for no other word. */
-  #finishRotation(): void {
-    if (this.keyKeeper.isRotating && this.publisher.isAcknowledged(this.publisher.generation)) {
-      void this.keyKeeper.everyoneVerifies()
-    }
+  #followAcknowledged(): void {
+    if (!this.publisher.isAcknowledged(this.publisher.generation)) return
+    // A worker with an older table may go on promising by a policy of before.
+    this.register.formerPoliciesEnded(this.parts.clock.now())
+    if (this.keyKeeper.isRotating) void this.keyKeeper.everyoneVerifies()
   }
 
   onLost(worker: WorkerKey, how: string): void {
@@ -287,7 +288,7 @@ export class ControlPlane implements SupervisorEvents {
     this.#sample()
     // Instants and windows come without anybody's word.
     this.controller.settle()
-    this.#finishRotation()
+    this.#followAcknowledged()
     void this.keyKeeper.dropExpired()
     void this.#state.checkpoint()
   }

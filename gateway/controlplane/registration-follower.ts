@@ -1,6 +1,5 @@
 // What the files ask for, release by release: new ones are registered, edited ones updated, missing ones withdrawn,
 // bad ones shown as rejected. Release state is changed by the controller, through `apply`, alone.
-import type { Clock } from '../domain/ports.js'
 import type { Registration } from '../domain/registration.js'
 import type { Release, ReleaseEvent } from '../domain/release.js'
 import type { DesiredSite, DesiredState } from './config/desired-state.js'
@@ -11,7 +10,6 @@ import type { SessionLedger } from './session-ledger.js'
 import { activeRelease, compareReleases, type Site, type SiteRegister } from './site-register.js'
 
 export interface FollowerParts {
-  readonly clock: Clock
   readonly register: SiteRegister
   readonly ledger: SessionLedger
   readonly events: EventLog
@@ -37,13 +35,13 @@ export class RegistrationFollower {
   }
 
   #followSite(desired: DesiredSite): void {
-    const { register, clock, events } = this.#parts
+    const { register, events } = this.#parts
     const site = register.site(desired.policy.site) ?? register.addSite(desired.policy, desired.file)
     site.file = desired.file
     if (JSON.stringify(site.policy) !== JSON.stringify(desired.policy)) {
       events.add('policy', `"${desired.file}" changed`, { site: desired.policy.site })
     }
-    register.usePolicy(site, desired.policy, clock.now())
+    register.usePolicy(site, desired.policy)
     for (const registration of desired.registrations) this.#followRegistration(site, registration)
     const present = new Set(desired.registrations.map((registration) => registration.version))
     for (const release of [...site.releases.values()]) {

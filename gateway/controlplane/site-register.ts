@@ -8,7 +8,7 @@ import { promiseSpanMs } from '../domain/session.js'
 import type { SitePolicy } from '../domain/site-policy.js'
 import { compareVersions, type VersionOrder } from '../domain/version-order.js'
 
-/** The longest promises under a policy that is no longer in force, and when it ceased to be. */
+/** The longest promises under a policy that is no longer in force, and when it ceased to be; Infinity: a worker may still go by it. */
 export interface SupersededPromise {
   readonly promiseMs: number
   /** Of held tokens too. */
@@ -118,14 +118,22 @@ export class SiteRegister {
     return site
   }
 
-  /** The new policy rules from the next token on; what was promised under the old one is remembered. */
-  usePolicy(site: Site, policy: SitePolicy, now: number): void {
+  /** The new policy rules from the next publication on; what is promised under the old one is remembered. */
+  usePolicy(site: Site, policy: SitePolicy): void {
     const former = { promiseMs: promiseSpanMs(site.policy.session), tokenMs: tokenSpanMs(site.policy) }
     const isSame =
       former.promiseMs === promiseSpanMs(policy.session) && former.tokenMs === tokenSpanMs(policy)
-    if (!isSame) site.superseded = bounded([...site.superseded, { ...former, at: now }])
+    if (!isSame) site.superseded = bounded([...site.superseded, { ...former, at: Infinity }])
     if (site.overruled !== policy.active) site.overruled = null
     site.policy = policy
+  }
+
+  /** Every worker goes by the present policies: from now on nothing is promised under those before. */
+  formerPoliciesEnded(now: number): void {
+    for (const site of this.#sites.values()) {
+      if (site.superseded.every(({ at }) => at < Infinity)) continue
+      site.superseded = site.superseded.map((each) => (each.at < Infinity ? each : { ...each, at: now }))
+    }
   }
 
   addRelease(

@@ -199,17 +199,27 @@ t.test(
   async (t) => {
     const register = new SiteRegister()
     const site = register.addSite(policyOf(80 * minute), 'site.yaml')
-    register.usePolicy(site, policyOf(8 * minute), now)
+    register.usePolicy(site, policyOf(8 * minute))
+    t.equal(
+      longestPromiseMs(site, now + 60 * minute),
+      90 * minute,
+      'as long as a worker may go by the former',
+    )
+    register.formerPoliciesEnded(now)
     t.equal(longestPromiseMs(site, now), 90 * minute, 'handed out at the last moment of the former policy')
     t.equal(longestPromiseMs(site, now + 1), 9 * minute)
-    register.usePolicy(site, policyOf(16 * minute), now + 10)
+    register.usePolicy(site, policyOf(16 * minute))
+    register.formerPoliciesEnded(now + 10)
     t.equal(longestPromiseMs(site, now), 90 * minute)
     t.equal(longestPromiseMs(site, now + 11), 18 * minute)
-    register.usePolicy(site, policyOf(16 * minute), now + 20)
+    register.usePolicy(site, policyOf(16 * minute))
+    register.formerPoliciesEnded(now + 20)
     t.equal(site.superseded.length, 2, 'a change that leaves the promise alone is none')
-    register.usePolicy(site, policyOf(16 * minute, 1e12), now + 30)
+    register.usePolicy(site, policyOf(16 * minute, 1e12))
+    register.formerPoliciesEnded(now + 30)
     t.equal(longestTokenMs(site), 1e12, 'a held token can last for the maximum age')
-    register.usePolicy(site, policyOf(16 * minute, hour), now + 40)
+    register.usePolicy(site, policyOf(16 * minute, hour))
+    register.formerPoliciesEnded(now + 40)
     t.equal(longestTokenMs(site), 1e12, 'and one from before the edit still does')
     t.equal(longestPromiseMs(site, now + 21), 18 * minute)
   },
@@ -218,8 +228,10 @@ t.test(
 t.test('however often a policy is edited, the longest promise since any of its edits is known', async (t) => {
   const register = new SiteRegister()
   const site = register.addSite(policyOf(80 * minute), 'site.yaml')
-  for (let edit = 1; edit <= 200; edit++)
-    register.usePolicy(site, policyOf((8 + (edit % 2)) * minute), now + edit)
+  for (let edit = 1; edit <= 200; edit++) {
+    register.usePolicy(site, policyOf((8 + (edit % 2)) * minute))
+    register.formerPoliciesEnded(now + edit)
+  }
   t.equal(longestPromiseMs(site, now), 90 * minute)
   t.ok(site.superseded.length <= 50)
   t.equal(longestPromiseMs(site, now + 201), 9 * minute)

@@ -134,6 +134,29 @@ t.test('saved sessions that cannot be read are a lost state, though workers serv
   t.equal(reading.verdictWords('1.0.0'), 'retirable')
 })
 
+t.test('a worker that goes on by a former policy makes its promises, whatever becomes of it', async (t) => {
+  const { machine, run } = await draining(t)
+  run.first.isPrompt = false
+  machine.site({ session: { idleTimeout: '1m' } })
+  await run.follow()
+  await run.pass(10_000)
+  await run.beat()
+  const token = tokenAt(run.clock.now())
+  await run.kill()
+  const again = await machine.boot()
+  await again.pass(1000)
+  const found = again.verdict('1.0.0')
+  t.equal(again.verdictWords('1.0.0'), 'blocked phantoms')
+  t.ok(found.kind === 'blocked' && (found.emptyBy ?? 0) >= honoured(again, token), 'after a kill')
+  await again.pass(2 * promiseMs)
+  const later = tokenAt(again.clock.now())
+  again.first.exit('killed')
+  await again.probed('another one has its place', () => again.workers.length === 2)
+  await again.pass(1000)
+  const lost = again.verdict('1.0.0')
+  t.ok(lost.kind !== 'blocked' || (lost.emptyBy ?? 0) < later.until, 'and no longer than it does')
+})
+
 t.test('a session counts for as long as its token is honoured, over kills, stops and jumps', async (t) => {
   const { machine, run } = await draining(t)
   const token = tokenAt(run.clock.now())
