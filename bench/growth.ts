@@ -9,7 +9,7 @@ import { visitors } from './contestants.js'
 import { deployFleet, type FleetSize } from './fleet.js'
 import { BenchGateway } from './gateway.js'
 import { freePort } from './programs.js'
-import { measure, measureInTurn, type Entrant } from './rounds.js'
+import { measureInTurn, type Entrant } from './rounds.js'
 import { rowsOf, type Row } from './report.js'
 import type { Figure, Finding, Scenario, Setting } from './scenario.js'
 import { startUpstream, type Upstream } from './upstream.js'
@@ -76,7 +76,6 @@ async function allOf<T>(sizes: readonly T[], start: (size: T) => Promise<Entrant
 
 async function measured(setting: Setting, entrants: readonly Entrant[]) {
   try {
-    for (const entrant of entrants) await measure(entrant, usualCase, { round: -1, seconds: 2 })
     return await measureInTurn(entrants, usualCase, setting)
   } finally {
     for (const { running } of entrants) await running.stop()

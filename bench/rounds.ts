@@ -69,7 +69,7 @@ export async function measure(entrant: Entrant, load: Case, options: RoundOption
 /**
  * Every contender in turn, in each round in another order, so that none always follows the same one; each begins when the
  * core has come to rest, because some of them are busy for seconds after their load. A first round warms up and is not
- * kept: what is compiled as it runs would be judged by its first second.
+ * kept: what is compiled as it runs would be judged by its first second. The samples of each stand together.
  */
 export async function measureInTurn(
   entrants: readonly Entrant[],
@@ -86,7 +86,7 @@ export async function measureInTurn(
       else console.log(`${entrant.name} completed nothing of ${load.name} in round ${round}`)
     }
   }
-  return samples
+  return entrants.flatMap(({ name }) => samples.filter(({ contender }) => contender === name))
 }
 
 /** All of them, from another one on and in another step each time. */
