@@ -218,11 +218,12 @@ async function assemble({
   // Their first answer goes before: reading this code would keep them waiting for a word from here.
   await Promise.race([supervisor.accepting(), delay(longestOpeningMs, null, { ref: false })])
   // Nor do they need the ledger: reading ten million sessions takes seconds.
+  const startedAt = clock.now()
   await restoreLedger(plane)
   const { GatewayReader, OperatorDesk, listenAdmin, createAdminApi, createMetrics } = await loadAdmin()
   const view = new GatewayReader({
     plane,
-    startedAt: clock.now(),
+    startedAt,
     publicUrl: () => front.urls.http,
     usesGeneratedKeys: isGenerated,
   })

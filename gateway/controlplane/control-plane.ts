@@ -371,12 +371,14 @@ export class ControlPlane implements SupervisorEvents {
   /** Stops the beat and keeps everything; the workers have left before. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
-    this.controller.retirement.judge()
+    const isKnown = !this.parts.ledger.isSuspended
+    if (isKnown) this.controller.retirement.judge()
     // After the last verdicts: what they change is probed anew.
     this.prober.stop()
     this.#settling.cancel()
     this.events.add('stopped', 'the gateway was told to stop')
-    await this.#state.checkpoint(true)
+    // Stopped before its sessions were read, it vouches for nothing that came since.
+    if (isKnown) await this.#state.checkpoint(true)
     this.webhooks.stop()
     await this.parts.store.flushed()
   }

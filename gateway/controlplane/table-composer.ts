@@ -77,7 +77,7 @@ function siteSpec(site: Site, sources: TableSources): SiteSpec {
 
 /**
  * A release's share of births. Who is to have them again after it was on its way out of service is served everywhere
- * first: until then they stay with the one that has them.
+ * first: until then they stay with the one that has them, and with nobody where that one fails.
  */
 function sharesOf(
   site: Site,

@@ -93,6 +93,20 @@ t.test(
   },
 )
 
+t.test('a stop while the saved sessions are being read vouches for nothing', async (t) => {
+  const { machine, run } = await draining(t)
+  run.first.saw(run.release('1.0.0').index, { exchangesOpen: 0 })
+  await run.pass(promiseMs + minute)
+  await run.beat()
+  await run.stop()
+  const reading = await machine.boot({ restores: false })
+  await reading.pass(1000)
+  await reading.stop()
+  const again = await machine.boot()
+  await again.pass(1000)
+  t.equal(again.verdictWords('1.0.0'), 'blocked phantoms')
+})
+
 t.test(
   'a start that is killed while it reads the saved sessions has lost what came meanwhile, and knows that',
   async (t) => {

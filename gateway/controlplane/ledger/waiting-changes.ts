@@ -4,6 +4,8 @@
 export class WaitingChanges {
   /** Null: nothing has to wait. */
   #changes: (() => void)[] | null = null
+  /** So many of them have been made. */
+  #made = 0
 
   get isSuspended(): boolean {
     return this.#changes !== null
@@ -11,13 +13,13 @@ export class WaitingChanges {
 
   /** From here on changes wait, until `resume`. */
   suspend(): void {
-    this.#changes ??= []
+    if (this.#changes === null) [this.#changes, this.#made] = [[], 0]
   }
 
   /** Makes the changes that have waited (at least one), until the budget is spent. True when none is left to wait. */
   resume(isOverBudget: () => boolean): boolean {
     while (this.#changes !== null) {
-      const change = this.#changes.shift()
+      const change = this.#changes[this.#made++]
       if (change === undefined) this.#changes = null
       else change()
       if (this.#changes !== null && isOverBudget()) return false
