@@ -319,7 +319,9 @@ async function restoreLedger(plane: ControlPlane): Promise<void> {
   const { ledgerKeeper, store, log } = plane.parts
   let isLost = false
   try {
-    await ledgerKeeper.restore()
+    log.info('reading the saved sessions; the admin address follows')
+    const { sessions } = await ledgerKeeper.restore()
+    log.info('the saved sessions are read', { sessions })
   } catch (error) {
     isLost = true
     log.error('the saved sessions cannot be read and are given up', { error: String(error) })
