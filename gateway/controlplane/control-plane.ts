@@ -183,10 +183,7 @@ export class ControlPlane implements SupervisorEvents {
     if (isLost) {
       // What was handed out last is honoured by the clock as it was.
       this.doubts.stateLost(Math.max(clock.now(), savedCheckpoint?.asOf ?? 0))
-      this.events.add(
-        'state-lost',
-        'the saved sessions cannot be read: verdicts are unknown for one whole promise',
-      )
+      this.events.add('state-lost', 'the saved sessions cannot be read: verdicts are unknown for one promise')
     }
     await ledgerKeeper.resume()
     await this.#state.checkpoint()
@@ -245,7 +242,7 @@ export class ControlPlane implements SupervisorEvents {
     this.#followAcknowledged()
   }
 
-  /** Also called now and then: a ring that could not be written waits for no other word. */
+  /** Also called now and then, as a ring that could not be written waits for no other word. */
   #followAcknowledged(): void {
     if (!this.publisher.isAcknowledged(this.publisher.generation)) return
     // A worker with an older table may go on promising by a policy of before.
@@ -276,9 +273,11 @@ export class ControlPlane implements SupervisorEvents {
 
   // -- time -----------------------------------------------------------------------------------------------------------------
 
-  /** Five times a second: verdicts by the newest reports. */
+  /** Five times a second: verdicts by the newest reports, and never by a clock that was set since the last look. */
   judge(): void {
-    if (!this.parts.ledger.isSuspended) this.controller.judge()
+    if (this.parts.ledger.isSuspended) return
+    this.#watchClock()
+    this.controller.judge()
   }
 
   /** Once a second: what comes with time alone. */
@@ -371,13 +370,13 @@ export class ControlPlane implements SupervisorEvents {
   /** Stops the beat and keeps everything; the workers have left before. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
+    // Stopped before its sessions were read, it vouches for nothing that came since.
     const isKnown = !this.parts.ledger.isSuspended
     if (isKnown) this.controller.retirement.judge()
     // After the last verdicts: what they change is probed anew.
     this.prober.stop()
     this.#settling.cancel()
     this.events.add('stopped', 'the gateway was told to stop')
-    // Stopped before its sessions were read, it vouches for nothing that came since.
     if (isKnown) await this.#state.checkpoint(true)
     this.webhooks.stop()
     await this.parts.store.flushed()

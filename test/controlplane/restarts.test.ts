@@ -93,6 +93,17 @@ t.test(
   },
 )
 
+t.test('no release is retired by a clock that was set a moment ago', async (t) => {
+  const { machine, run } = await draining(t)
+  run.first.saw(run.release('1.0.0').index, { exchangesOpen: 0 })
+  await run.pass(promiseMs + minute)
+  t.equal(run.verdictWords('1.0.0'), 'retirable')
+  machine.epochMs -= hour
+  for (let i = 0; i < 4; i++) await run.pass(10)
+  t.equal(run.release('1.0.0').state.name, 'draining')
+  t.not(run.verdictWords('1.0.0'), 'retirable', 'what had expired is honoured again')
+})
+
 t.test('a stop while the saved sessions are being read vouches for nothing', async (t) => {
   const { machine, run } = await draining(t)
   run.first.saw(run.release('1.0.0').index, { exchangesOpen: 0 })
