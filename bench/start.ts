@@ -64,14 +64,7 @@ async function startsOf(
     const atRest = residentMiB(gateway)
     const name = releases === 1 ? '1 release' : `${releases} releases, ${size.sites} sites`
     return [
-      {
-        what: `${name}: start to first answer`,
-        value: median(times),
-        unit: 'ms',
-        target: 'under 500',
-        of: times,
-      },
-      { what: `${name}: slowest start`, value: Math.max(...times), unit: 'ms', target: null },
+      ...answerFigures(name, times),
       { what: `${name}: memory 5 s after the start`, value: sum(afterStart), unit: 'MiB', target: null },
       { what: `${name}: memory at rest`, value: sum(atRest), unit: 'MiB', target: 'under 160', of: atRest },
     ]
@@ -103,14 +96,7 @@ async function startsWithSessions(upstream: Upstream, directory: string, dist: s
     }
     const what = `1 release, ${crowd} sessions`
     return [
-      {
-        what: `${what}: start to first answer`,
-        value: median(answers),
-        unit: 'ms',
-        target: 'under 500',
-        of: answers,
-      },
-      { what: `${what}: slowest start`, value: Math.max(...answers), unit: 'ms', target: null },
+      ...answerFigures(what, answers),
       {
         what: `${what}: start to the first verdict`,
         value: median(readies),
@@ -122,6 +108,19 @@ async function startsWithSessions(upstream: Upstream, directory: string, dist: s
   } finally {
     await gateway.stop()
   }
+}
+
+function answerFigures(name: string, times: readonly number[]): Figure[] {
+  return [
+    {
+      what: `${name}: start to first answer`,
+      value: median(times),
+      unit: 'ms',
+      target: 'under 500',
+      of: times,
+    },
+    { what: `${name}: slowest start`, value: Math.max(...times), unit: 'ms', target: null },
+  ]
 }
 
 /** Of the main process and of its worker. */

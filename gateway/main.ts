@@ -217,8 +217,8 @@ async function assemble({
   front.watch(log, supervisor, roll)
   // Their first answer goes before: reading this code would keep them waiting for a word from here.
   await Promise.race([supervisor.accepting(), delay(longestOpeningMs, null, { ref: false })])
-  // Nor do they need the ledger: reading ten million sessions takes seconds.
   const startedAt = clock.now()
+  // Nor do they need the ledger: reading ten million sessions takes seconds.
   await restoreLedger(plane)
   const { GatewayReader, OperatorDesk, listenAdmin, createAdminApi, createMetrics } = await loadAdmin()
   const view = new GatewayReader({

@@ -181,7 +181,6 @@ export class ControlPlane implements SupervisorEvents {
   async ledgerRestored({ isLost }: { readonly isLost: boolean }): Promise<void> {
     const { clock, ledgerKeeper, savedCheckpoint } = this.parts
     if (isLost) {
-      // What was handed out last is honoured by the clock as it was.
       this.doubts.stateLost(Math.max(clock.now(), savedCheckpoint?.asOf ?? 0))
       this.events.add('state-lost', 'the saved sessions cannot be read: verdicts are unknown for one promise')
     }
@@ -372,7 +371,10 @@ export class ControlPlane implements SupervisorEvents {
     for (const timer of this.#timers) clearInterval(timer)
     // Stopped before its sessions were read, it vouches for nothing that came since.
     const isKnown = !this.parts.ledger.isSuspended
-    if (isKnown) this.controller.retirement.judge()
+    if (isKnown) {
+      this.#watchClock()
+      this.controller.retirement.judge()
+    }
     // After the last verdicts: what they change is probed anew.
     this.prober.stop()
     this.#settling.cancel()

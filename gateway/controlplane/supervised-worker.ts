@@ -14,7 +14,7 @@ export interface SupervisedWorker {
   readonly startedAt: number
   state: 'starting' | 'waiting' | 'listening' | 'leaving'
   acknowledged: number
-  /** Since when it has had publications to take, or when it took the last one but not the newest (monotonic). */
+  /** Since when it has taken none of the publications that it has not taken (monotonic); of no meaning while it has all. */
   behindSince: number
   lastHeardAt: number
   /** It fell silent or behind for too long: it has been killed. */

@@ -25,6 +25,16 @@ async function draining(t: Owner): Promise<{ readonly machine: Machine; readonly
   return { machine, run }
 }
 
+/** Nobody is left on 1.0.0, and that is saved. */
+async function emptied(t: Owner): Promise<{ readonly machine: Machine; readonly run: Run }> {
+  const { machine, run } = await draining(t)
+  run.first.saw(run.release('1.0.0').index, { exchangesOpen: 0 })
+  await run.pass(promiseMs + minute)
+  await run.beat()
+  if (run.verdictWords('1.0.0') !== 'retirable') throw new Error('1.0.0 is not empty')
+  return { machine, run }
+}
+
 /** A birth on 1.0.0 at this moment, reported. */
 async function bear(run: Run): Promise<Token> {
   const token = tokenAt(run.clock.now())
@@ -94,21 +104,25 @@ t.test(
 )
 
 t.test('no release is retired by a clock that was set a moment ago', async (t) => {
-  const { machine, run } = await draining(t)
-  run.first.saw(run.release('1.0.0').index, { exchangesOpen: 0 })
-  await run.pass(promiseMs + minute)
-  t.equal(run.verdictWords('1.0.0'), 'retirable')
+  const { machine, run } = await emptied(t)
   machine.epochMs -= hour
   for (let i = 0; i < 4; i++) await run.pass(10)
   t.equal(run.release('1.0.0').state.name, 'draining')
   t.not(run.verdictWords('1.0.0'), 'retirable', 'what had expired is honoured again')
 })
 
-t.test('a stop while the saved sessions are being read vouches for nothing', async (t) => {
+t.test('nor is one found empty by such a clock when the gateway stops', async (t) => {
   const { machine, run } = await draining(t)
   run.first.saw(run.release('1.0.0').index, { exchangesOpen: 0 })
-  await run.pass(promiseMs + minute)
-  await run.beat()
+  await bear(run)
+  machine.monotonic += promiseMs + minute
+  machine.epochMs -= hour
+  await run.stop()
+  t.equal(run.release('1.0.0').state.name, 'draining')
+})
+
+t.test('a stop while the saved sessions are being read vouches for nothing', async (t) => {
+  const { machine, run } = await emptied(t)
   await run.stop()
   const reading = await machine.boot({ restores: false })
   await reading.pass(1000)
@@ -121,11 +135,7 @@ t.test('a stop while the saved sessions are being read vouches for nothing', asy
 t.test(
   'a start that is killed while it reads the saved sessions has lost what came meanwhile, and knows that',
   async (t) => {
-    const { machine, run } = await draining(t)
-    run.first.saw(run.release('1.0.0').index, { exchangesOpen: 0 })
-    await run.pass(promiseMs + minute)
-    await run.beat()
-    t.equal(run.verdictWords('1.0.0'), 'retirable')
+    const { machine, run } = await emptied(t)
     await run.stop()
     const reading = await machine.boot({ restores: false })
     await reading.pass(1000)
@@ -144,10 +154,7 @@ t.test(
 )
 
 t.test('saved sessions that cannot be read are a lost state, though workers serve already', async (t) => {
-  const { machine, run } = await draining(t)
-  run.first.saw(run.release('1.0.0').index, { exchangesOpen: 0 })
-  await run.pass(promiseMs + minute)
-  await run.beat()
+  const { machine, run } = await emptied(t)
   await run.stop()
   const reading = await machine.boot({ restores: false })
   await reading.pass(1000)

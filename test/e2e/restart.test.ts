@@ -6,8 +6,9 @@ import { openLmdbStore } from '../../gateway/adapters/lmdb-store.js'
 import { siteWords } from '../fixtures/config-place.js'
 import { Crowd, type Guest } from '../fixtures/crowd.js'
 import { deploy } from '../fixtures/fleet.js'
-import { startGateway, temporaryDirectory } from '../fixtures/gateway.js'
+import { startGateway, temporaryDirectory, type Gateway } from '../fixtures/gateway.js'
 import { writeKeyRing } from '../fixtures/key-ring-file.js'
+import type { Owner } from '../fixtures/owner.js'
 import { VerdictWatch } from '../fixtures/verdict-watch.js'
 
 /** Long enough for a restart on a busy machine. */
@@ -16,6 +17,21 @@ const promiseMs = idleTimeoutMs * 1.125
 
 function faultsOf(guests: readonly Guest[]): string[] {
   return guests.flatMap(({ faults }) => faults)
+}
+
+/** Six visitors on 1.0.0, all known, and 2.0.0 has the births. */
+async function crowdOnFormer(t: Owner): Promise<{ readonly gateway: Gateway; readonly crowd: Crowd }> {
+  const gateway = await startGateway({
+    t,
+    config: { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '8s' } }) },
+  })
+  await deploy(gateway, '1.0.0', t)
+  const crowd = new Crowd(gateway.url)
+  await crowd.welcome(6)
+  await deploy(gateway, '2.0.0', t)
+  await crowd.round()
+  await gateway.waitForRelease('1.0.0', ({ sessions }) => sessions.active === 6)
+  return { gateway, crowd }
 }
 
 t.test('without saved state a verdict is unknown until a whole promise has passed', async (t) => {
@@ -72,16 +88,7 @@ t.test('without saved state a verdict is unknown until a whole promise has passe
 t.test(
   'saved sessions that cannot be read are given up: everybody is served, and no verdict is made of what is left',
   async (t) => {
-    const gateway = await startGateway({
-      t,
-      config: { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '8s' } }) },
-    })
-    await deploy(gateway, '1.0.0', t)
-    const crowd = new Crowd(gateway.url)
-    await crowd.welcome(6)
-    await deploy(gateway, '2.0.0', t)
-    await crowd.round()
-    await gateway.waitForRelease('1.0.0', ({ sessions }) => sessions.active === 6)
+    const { gateway, crowd } = await crowdOnFormer(t)
     t.equal(await gateway.stop(), 0)
     const store = await openLmdbStore(gateway.stateDirectory)
     await store.saveSessions({
@@ -116,16 +123,7 @@ t.test(
 )
 
 t.test('an orderly stop knows everything, and the time that it took idles nobody', async (t) => {
-  const gateway = await startGateway({
-    t,
-    config: { 'sites/shop/site.yaml': siteWords({ session: { idleTimeout: '8s' } }) },
-  })
-  await deploy(gateway, '1.0.0', t)
-  const crowd = new Crowd(gateway.url)
-  await crowd.welcome(6)
-  await deploy(gateway, '2.0.0', t)
-  await crowd.round()
-  await gateway.waitForRelease('1.0.0', ({ sessions }) => sessions.active === 6)
+  const { gateway, crowd } = await crowdOnFormer(t)
   t.equal(await gateway.stop(), 0)
   const stoppedAt = Date.now()
   await gateway.restart()
