@@ -32,12 +32,7 @@ import type { SavedKeyRing } from './controlplane/key-ring.js'
 import { LedgerKeeper } from './controlplane/ledger-keeper.js'
 import { Journal } from './controlplane/ledger/journal.js'
 import { recover } from './controlplane/recovery.js'
-import {
-  forgetCheckpoint,
-  readCheckpoint,
-  readLifecycle,
-  reopenCheckpoint,
-} from './controlplane/saved-state.js'
+import { readCheckpoint, readLifecycle, reopenCheckpoint } from './controlplane/saved-state.js'
 import { SessionLedger } from './controlplane/session-ledger.js'
 import type { WebhookTarget } from './controlplane/webhooks.js'
 import { Supervisor } from './controlplane/supervisor.js'
@@ -207,7 +202,7 @@ async function assemble({
     config,
   )
   plane.start()
-  await reopenCheckpoint(store, checkpoint)
+  await reopenCheckpoint(store, clock.now())
   supervisor.listen(front.listeners)
   const roll = new WorkerRoll(() => {
     const { drainOnExitMs } = plane.config.gateway.limits
@@ -316,7 +311,7 @@ async function readWebhooks(settings: GatewaySettings): Promise<WebhookTarget[]>
 }
 
 async function restoreLedger(plane: ControlPlane): Promise<void> {
-  const { ledgerKeeper, store, log } = plane.parts
+  const { ledgerKeeper, log } = plane.parts
   let isLost = false
   try {
     log.info('reading the saved sessions; the admin address follows')
@@ -326,7 +321,7 @@ async function restoreLedger(plane: ControlPlane): Promise<void> {
     isLost = true
     log.error('the saved sessions cannot be read and are given up', { error: String(error) })
     // Before they go, or the next start would take what is given up for known.
-    await forgetCheckpoint(store)
+    await plane.state.giveUp()
     await ledgerKeeper.startAfresh()
   }
   await plane.ledgerRestored({ isLost })

@@ -18,7 +18,7 @@ import { OnceATurn } from './once-a-turn.js'
 import { ProvisionalWindow } from './provisional-window.js'
 import { Publisher } from './publisher.js'
 import { Readiness } from './readiness.js'
-import { lossAfter, phantomsOf, type Recovery } from './recovery.js'
+import { phantomsOf, type Loss, type Recovery } from './recovery.js'
 import { ReleaseController } from './release-controller.js'
 import type { SavedCheckpoint, SavedLifecycle } from './saved-state.js'
 import type { SessionLedger } from './session-ledger.js'
@@ -71,8 +71,8 @@ export class ControlPlane implements SupervisorEvents {
   readonly provisional = new ProvisionalWindow()
   config: LoadedConfig
   readonly reloads = { applied: 0, rejected: 0 }
+  readonly state: StateKeeper
   readonly #time: TimeKeeper
-  readonly #state: StateKeeper
   /** Of 200 releases the first probes answer all at once: settled one by one a start took 1.3 s longer. */
   readonly #settling = new OnceATurn(() => this.controller.settle())
   #timers: NodeJS.Timeout[] = []
@@ -106,7 +106,7 @@ export class ControlPlane implements SupervisorEvents {
       log,
       onChange: () => this.#publish(),
     })
-    this.#state = new StateKeeper({
+    this.state = new StateKeeper({
       clock,
       log,
       store,
@@ -149,17 +149,15 @@ export class ControlPlane implements SupervisorEvents {
 
   /** Takes up where the saved state ends: what was known, what may be lost, what does not count as idling. */
   #restore(): void {
-    const { recovery, savedRegister, savedCheckpoint, clock } = this.parts
+    const { recovery, savedRegister, savedCheckpoint } = this.parts
     if (savedRegister !== null) this.register.restore(savedRegister)
     if (savedCheckpoint !== null) this.evidence.restore(savedCheckpoint.promises)
     if (recovery.gap !== null) {
       this.#time.addSpan(recovery.gap)
       this.evidence.addSpan(recovery.gap, this.publisher.nextGeneration)
     }
-    if (savedCheckpoint === null || !recovery.isLossy) return
-    const loss = lossAfter(savedCheckpoint.asOf, clock.now())
-    for (const { index, until } of phantomsOf(this.register.sites, loss))
-      this.evidence.addPhantom(index, until)
+    if (recovery.loss === null) return
+    this.#addPhantoms(recovery.loss)
     this.events.add('unclean-stop', 'the gateway was killed: what it saw last may be lost')
   }
 
@@ -179,13 +177,13 @@ export class ControlPlane implements SupervisorEvents {
    * be, and nothing is known of what was promised.
    */
   async ledgerRestored({ isLost }: { readonly isLost: boolean }): Promise<void> {
-    const { clock, ledgerKeeper, savedCheckpoint } = this.parts
+    const { clock, ledgerKeeper, recovery } = this.parts
     if (isLost) {
-      this.doubts.stateLost(Math.max(clock.now(), savedCheckpoint?.asOf ?? 0))
+      this.doubts.stateLost(Math.max(clock.now(), recovery.handedOutUntil))
       this.events.add('state-lost', 'the saved sessions cannot be read: verdicts are unknown for one promise')
     }
     await ledgerKeeper.resume()
-    await this.#state.checkpoint()
+    await this.state.checkpoint()
   }
 
   /** Another content of the configuration directory. */
@@ -210,7 +208,7 @@ export class ControlPlane implements SupervisorEvents {
   onListening(worker: WorkerKey, at: number): void {
     this.evidence.listening(worker, at)
     // The first mark of a state, once its ledger is read: a crash from then on is a gap, not a lost state.
-    void this.#state.checkpoint()
+    void this.state.checkpoint()
   }
 
   onTouched(worker: WorkerKey, part: TouchedPart): void {
@@ -250,15 +248,16 @@ export class ControlPlane implements SupervisorEvents {
   }
 
   onLost(worker: WorkerKey, how: string): void {
-    const now = this.parts.clock.now()
     const since = this.evidence.reportedAt(worker)
-    if (since !== null) {
-      for (const { index, until } of phantomsOf(this.register.sites, { since, end: now, slackMs: 0 })) {
-        this.evidence.addPhantom(index, until)
-      }
-    }
+    if (since !== null) this.#addPhantoms({ since, end: this.parts.clock.now(), slackMs: 0 })
     this.onLeft(worker)
     this.events.add('worker-lost', `${how}; what it saw last may be lost`)
+  }
+
+  #addPhantoms(loss: Loss): void {
+    for (const { index, until } of phantomsOf(this.register.sites, loss)) {
+      this.evidence.addPhantom(index, until)
+    }
   }
 
   onLeft(worker: WorkerKey): void {
@@ -288,17 +287,18 @@ export class ControlPlane implements SupervisorEvents {
     this.controller.settle()
     this.#followAcknowledged()
     void this.keyKeeper.dropExpired()
-    void this.#state.checkpoint()
+    void this.state.checkpoint()
   }
 
   /** A jump of the wall clock is taken like a stop: nobody idled, and for one promise nothing is certain. */
   #watchClock(): void {
     const jump = this.#time.followJump()
     if (jump === null) return
-    if (jump.span !== null) this.evidence.addSpan(jump.span, this.publisher.nextGeneration)
-    else this.evidence.clockSetBack()
+    if (jump.span === null) this.evidence.clockSetBack()
+    else this.evidence.addSpan(jump.span, this.publisher.nextGeneration)
     this.doubts.clockJumped(jump.at)
     this.events.add('clock-jump', `the wall clock jumped by ${Math.round(jump.byMs / 1000)} s`)
+    void this.state.checkpoint()
     this.#changed()
   }
 
@@ -317,7 +317,7 @@ export class ControlPlane implements SupervisorEvents {
   #changed(): void {
     this.#keepPolicies()
     this.#publish()
-    this.#state.saveLifecycle()
+    this.state.saveLifecycle()
   }
 
   #keepPolicies(): void {
@@ -379,7 +379,7 @@ export class ControlPlane implements SupervisorEvents {
     this.prober.stop()
     this.#settling.cancel()
     this.events.add('stopped', 'the gateway was told to stop')
-    if (isKnown) await this.#state.checkpoint(true)
+    if (isKnown) await this.state.checkpoint(true)
     this.webhooks.stop()
     await this.parts.store.flushed()
   }

@@ -15,8 +15,10 @@ export interface Recovery {
   /** The time between the last knowledge and this start; null when there was none, or the clock stands before it. */
   readonly gap: TimeSpan | null
   readonly tolerance: ExtraTolerance | null
-  /** Whether something may have been touched after the last save. */
-  readonly isLossy: boolean
+  /** What may have been touched after the last save; null when the stop was clean. */
+  readonly loss: Loss | null
+  /** No token was handed out later by the clock as it was: by that it is honoured, though the clock was set back. */
+  readonly handedOutUntil: number
 }
 
 export interface RecoveryInput {
@@ -26,27 +28,30 @@ export interface RecoveryInput {
   readonly now: number
 }
 
-/** A clock that stands less than this before the last save has not been set back: boots differ by that much. */
+/**
+ * A clock that stands less than this before the last save has not been set back: boots differ by that much. Also longer
+ * than from a save to the next.
+ */
 const slewMs = 5_000
 
 export function recover(input: RecoveryInput): Recovery {
   const { lifecycle, checkpoint, now } = input
   if (lifecycle === null || checkpoint === null) return fromNothing(input)
   const time = timeSince(checkpoint, now)
-  // What was handed out last is honoured by the clock as it was.
-  const clockJumpedAt = isSetBack(checkpoint, now) ? checkpoint.asOf : checkpoint.doubts.clockJumpedAt
+  const handedOutUntil = lastTokenAt(checkpoint)
+  const clockJumpedAt = isSetBack(checkpoint, now) ? handedOutUntil : checkpoint.doubts.clockJumpedAt
   const doubts = { ...checkpoint.doubts, clockJumpedAt }
-  return { issuer: lifecycle.issuer, doubts, ...time, isLossy: !checkpoint.isClean }
+  const loss = checkpoint.isClean ? null : lossAfter(checkpoint, now)
+  return { issuer: lifecycle.issuer, doubts, ...time, loss, handedOutUntil }
 }
 
 /** The state was lost: nothing is known of what was promised, so no verdict for one whole promise. */
 function fromNothing({ lifecycle, checkpoint, freshIssuer, now }: RecoveryInput): Recovery {
-  // What was handed out last is honoured by the clock as it was.
-  const stateLostAt = Math.max(now, checkpoint?.asOf ?? 0)
-  const doubts = { stateLostAt, clockJumpedAt: null, foreignSeenAt: [] }
+  const handedOutUntil = checkpoint === null ? now : lastTokenAt(checkpoint)
+  const doubts = { stateLostAt: Math.max(now, handedOutUntil), clockJumpedAt: null, foreignSeenAt: [] }
   const issuer = lifecycle?.issuer ?? freshIssuer
   const time = checkpoint === null ? { spans: [], gap: null, tolerance: null } : timeSince(checkpoint, now)
-  return { issuer, doubts, ...time, isLossy: false }
+  return { issuer, doubts, ...time, loss: null, handedOutUntil }
 }
 
 /**
@@ -54,16 +59,18 @@ function fromNothing({ lifecycle, checkpoint, freshIssuer, now }: RecoveryInput)
  * save anything has left none behind, so that no time is counted twice.
  */
 function timeSince(checkpoint: SavedCheckpoint, now: number): Pick<Recovery, 'spans' | 'gap' | 'tolerance'> {
-  const { asOf, spans, tolerance } = checkpoint
-  const gapMs = now - asOf
-  if (isSetBack(checkpoint, now)) {
-    return { spans: endedBy(spans, now), gap: null, tolerance: widened(tolerance, -gapMs, now) }
-  }
-  return { spans, gap: gapMs > 0 ? { from: asOf, lengthMs: gapMs } : null, tolerance }
+  const { asOf, writtenAt, spans, tolerance } = checkpoint
+  const gap = now > asOf ? { from: asOf, lengthMs: now - asOf } : null
+  if (!isSetBack(checkpoint, now)) return { spans, gap, tolerance }
+  return { spans: endedBy(spans, now), gap, tolerance: widened(tolerance, writtenAt - now, now) }
 }
 
-function isSetBack({ asOf }: SavedCheckpoint, now: number): boolean {
-  return now - asOf < -slewMs
+function isSetBack({ writtenAt }: SavedCheckpoint, now: number): boolean {
+  return now - writtenAt < -slewMs
+}
+
+function lastTokenAt({ writtenAt, isClean }: SavedCheckpoint): number {
+  return isClean ? writtenAt : writtenAt + slewMs
 }
 
 /** Spans after the clock was set back to `now`: none may lie ahead, or tokens handed out until then would count as older. */
@@ -88,9 +95,10 @@ export interface Loss {
   readonly slackMs: number
 }
 
-/** What an unclean stop lost: everything after `asOf`, by a clock that may have been set back meanwhile. */
-export function lossAfter(asOf: number, now: number): Loss {
-  return { since: asOf, end: Math.max(asOf, now), slackMs: Math.max(0, now - asOf) }
+/** What an unclean stop lost: everything after the checkpoint, by a clock that may have been set back meanwhile. */
+function lossAfter(checkpoint: SavedCheckpoint, now: number): Loss {
+  const { asOf } = checkpoint
+  return { since: asOf, end: Math.max(lastTokenAt(checkpoint), now), slackMs: Math.max(0, now - asOf) }
 }
 
 /** Releases that may have been touched in a loss, each with the instant until which that counts as a session. */

@@ -5,7 +5,7 @@ import type { TimeSpan } from '../domain/session.js'
 import type { LastGoodFiles } from './config/desired-state.js'
 import type { SavedDoubts } from './doubts.js'
 import type { SavedPromises } from './evidence-book.js'
-import { upgradedLifecycle } from './saved-upgrades.js'
+import { upgradedCheckpoint, upgradedLifecycle } from './saved-upgrades.js'
 import type { SavedRegister } from './site-register.js'
 
 /** Tokens from further ahead than the usual tolerance are accepted until then: the wall clock was set back. */
@@ -23,12 +23,14 @@ export interface SavedLifecycle {
 }
 
 /**
- * Up to `asOf` everything was known and is saved; `isClean`: nothing came after it. Spans stand beside the promises
- * that they have been added to, so that neither is ever read without the other.
+ * Up to `asOf` everything was known and is saved; `isClean`: nothing came after it. `writtenAt`: tokens were handed out
+ * up to about then, by the clock that ran. Spans stand beside the promises that they have been added to, so that neither
+ * is ever read without the other.
  */
 export interface SavedCheckpoint {
   readonly version: typeof checkpointVersion
   readonly asOf: number
+  readonly writtenAt: number
   readonly isClean: boolean
   readonly promises: readonly SavedPromises[]
   readonly spans: readonly TimeSpan[]
@@ -39,7 +41,7 @@ export interface SavedCheckpoint {
 export class SavedStateError extends Error {}
 
 const lifecycleVersion = 3
-const checkpointVersion = 1
+const checkpointVersion = 2
 
 const lifecycleKey = 'lifecycle'
 const checkpointKey = 'checkpoint'
@@ -63,7 +65,7 @@ function read(store: LifecycleStore, key: string, present: number): object | nul
       `the saved ${key} has version ${String(version)}, this gateway reads versions up to ${present}`,
     )
   }
-  return key === lifecycleKey ? upgradedLifecycle(saved, version) : saved
+  return key === lifecycleKey ? upgradedLifecycle(saved, version) : upgradedCheckpoint(saved, version)
 }
 
 export function saveLifecycle(store: LifecycleStore, saved: SavedLifecycle): Promise<void> {
@@ -74,12 +76,15 @@ export function saveCheckpoint(store: LifecycleStore, saved: SavedCheckpoint): P
   return store.put(checkpointKey, saved)
 }
 
-/** To be called before anything is served: from here on the checkpoint may lack what came after it. */
-export async function reopenCheckpoint(
-  store: LifecycleStore,
-  checkpoint: SavedCheckpoint | null,
-): Promise<void> {
-  if (checkpoint?.isClean === true) await saveCheckpoint(store, { ...checkpoint, isClean: false })
+/**
+ * The gateway serves, or is about to, and vouches for no more than its checkpoint does: that may lack what came since. To
+ * be called before anything is served, and while nothing can be saved.
+ */
+export async function reopenCheckpoint(store: LifecycleStore, now: number): Promise<void> {
+  const saved = readCheckpoint(store)
+  if (saved === null) return
+  // The clock may have been set back since, and what was handed out before that counts as well.
+  await saveCheckpoint(store, { ...saved, isClean: false, writtenAt: Math.max(saved.writtenAt, now) })
 }
 
 /** The sessions cannot be read: without them the checkpoint would vouch for what is gone, at the next start too. */

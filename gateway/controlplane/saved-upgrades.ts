@@ -1,4 +1,4 @@
-// Older forms of the saved lifecycle, one step for each version: what a form lacks gets the value that says what that
+// Older forms of the saved documents, one step for each version: what a form lacks gets the value that says what that
 // version of the gateway did. Knows the older forms only as far as they differ.
 
 type Saved = Readonly<Record<string, unknown>>
@@ -14,6 +14,12 @@ export function upgradedLifecycle(saved: object, version: number): object {
   const due = steps.slice(version - 1)
   const sites = lifecycle.register.sites.map((site) => due.reduce((older, step) => step(older), site))
   return { ...lifecycle, version: version + due.length, register: { ...lifecycle.register, sites } }
+}
+
+/** The saved checkpoint in its present form: version 2 tells when it was written. */
+export function upgradedCheckpoint(saved: object, version: number): object {
+  if (version > 1) return saved
+  return { ...saved, version: 2, writtenAt: (saved as Saved)['asOf'] }
 }
 
 /** Version 2: rollouts, and releases that were given up. */

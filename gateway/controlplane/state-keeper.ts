@@ -4,7 +4,14 @@ import type { Clock, LifecycleStore, Log } from '../domain/ports.js'
 import type { EvidenceBook } from './evidence-book.js'
 import type { LedgerKeeper } from './ledger-keeper.js'
 import { LifecycleFingerprints } from './lifecycle-fingerprints.js'
-import { saveCheckpoint, saveLifecycle, type SavedCheckpoint, type SavedLifecycle } from './saved-state.js'
+import {
+  forgetCheckpoint,
+  reopenCheckpoint,
+  saveCheckpoint,
+  saveLifecycle,
+  type SavedCheckpoint,
+  type SavedLifecycle,
+} from './saved-state.js'
 
 export interface StateKeeperParts {
   readonly clock: Clock
@@ -52,16 +59,24 @@ export class StateKeeper {
     return next
   }
 
+  /** The saved sessions cannot be read: nothing that was saved is vouched for any more, at the next start either. */
+  giveUp(): Promise<void> {
+    const given = this.#running.then(() => forgetCheckpoint(this.#parts.store))
+    this.#running = given.catch(() => {})
+    return given
+  }
+
   async #checkpoint(isClean: boolean): Promise<void> {
     const { ledgerKeeper, store, clock, evidence } = this.#parts
     const asOf = isClean ? clock.now() : evidence.asOf
-    if (asOf === null) return
     try {
+      if (asOf === null) return await reopenCheckpoint(store, clock.now())
       this.saveLifecycle()
       const promises = evidence.save()
       const time = this.#parts.time()
       await ledgerKeeper.save(asOf)
-      await saveCheckpoint(store, { version: 1, asOf, isClean, promises, ...time })
+      const writtenAt = clock.now()
+      await saveCheckpoint(store, { version: 2, asOf, writtenAt, isClean, promises, ...time })
     } catch (error) {
       this.#cannotSave(error)
     }

@@ -355,10 +355,10 @@ export class Run {
   /** In the order in which the composition root does it. */
   async start(workers: number): Promise<void> {
     this.#plane = await this.#assemble(workers)
-    const { supervisor, store, savedCheckpoint } = this.#plane.parts
+    const { supervisor, store, clock } = this.#plane.parts
     supervisor.start()
     this.#plane.start()
-    await reopenCheckpoint(store, savedCheckpoint)
+    await reopenCheckpoint(store, clock.now())
   }
 
   async listen(): Promise<void> {

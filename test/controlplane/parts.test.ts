@@ -4,13 +4,7 @@ import t from 'tap'
 import { Doubts } from '../../gateway/controlplane/doubts.js'
 import { LifecycleFingerprints } from '../../gateway/controlplane/lifecycle-fingerprints.js'
 import { Publisher } from '../../gateway/controlplane/publisher.js'
-import {
-  lossAfter,
-  phantomsOf,
-  recover,
-  widened,
-  type RecoveryInput,
-} from '../../gateway/controlplane/recovery.js'
+import { phantomsOf, recover, widened, type RecoveryInput } from '../../gateway/controlplane/recovery.js'
 import {
   readCheckpoint,
   reopenCheckpoint,
@@ -58,8 +52,9 @@ const lifecycle = {
 
 function checkpointOf(changes: Partial<SavedCheckpoint> = {}): SavedCheckpoint {
   return {
-    version: 1,
+    version: 2,
     asOf: now - 1000,
+    writtenAt: changes.asOf ?? now - 1000,
     isClean: true,
     promises: [],
     spans: [{ from: 1, lengthMs: 2 }],
@@ -83,12 +78,13 @@ t.test('a clean stop knows everything, and the time until the start does not cou
     spans: checkpointOf().spans,
     gap: { from: now - 1000, lengthMs: 1000 },
     tolerance: null,
-    isLossy: false,
+    loss: null,
+    handedOutUntil: now - 1000,
   })
   const checkpoint = checkpointOf({ asOf: now, isClean: false })
   t.match(
     recover({ ...input, checkpoint }),
-    { isLossy: true, gap: null },
+    { loss: { since: now }, gap: null },
     'an unclean one may have lost something',
   )
 })
@@ -98,13 +94,15 @@ t.test(
   async (t) => {
     const lost = { stateLostAt: now, clockJumpedAt: null, foreignSeenAt: [] }
     const time = { spans: checkpointOf().spans, gap: { from: now - 1000, lengthMs: 1000 } }
+    const known = { ...time, handedOutUntil: now - 1000 }
+    const unknown = { spans: [], gap: null, handedOutUntil: now }
     const cases: [missing: Partial<RecoveryInput>, issuer: string, time: object][] = [
-      [{ lifecycle: null }, 'fresh', time],
-      [{ checkpoint: null }, 'saved', { spans: [], gap: null }],
-      [{ lifecycle: null, checkpoint: null }, 'fresh', { spans: [], gap: null }],
+      [{ lifecycle: null }, 'fresh', known],
+      [{ checkpoint: null }, 'saved', unknown],
+      [{ lifecycle: null, checkpoint: null }, 'fresh', unknown],
     ]
-    for (const [missing, issuer, known] of cases) {
-      const expected = { issuer, doubts: lost, ...known, tolerance: null, isLossy: false }
+    for (const [missing, issuer, found] of cases) {
+      const expected = { issuer, doubts: lost, ...found, tolerance: null, loss: null }
       t.same(recover({ ...input, ...missing }), expected, Object.keys(missing).join(' '))
     }
   },
@@ -117,15 +115,33 @@ t.test(
     const found = recover({ ...input, checkpoint })
     t.equal(found.gap, null)
     t.equal(found.tolerance?.ms, minute)
-    t.equal(found.doubts.clockJumpedAt, now + minute, 'one promise from the later of the two clocks')
+    t.equal(
+      found.doubts.clockJumpedAt,
+      now + minute + 5000,
+      'one promise from the later of the two clocks, and from what came after the last save',
+    )
+  },
+)
+
+t.test(
+  'a clock that was set back while the saved sessions were being read is seen by when the checkpoint was written',
+  async (t) => {
+    const checkpoint = checkpointOf({ asOf: now - 1000, writtenAt: now + minute, isClean: false })
+    const found = recover({ ...input, checkpoint })
+    t.same(found.gap, { from: now - 1000, lengthMs: 1000 })
+    t.equal(found.tolerance?.ms, minute)
+    t.equal(found.doubts.clockJumpedAt, now + minute + 5000)
+    t.same(found.loss, { since: now - 1000, end: now + minute + 5000, slackMs: 1000 })
   },
 )
 
 t.test(
   'what an unclean stop lost is honoured by the later of the two clocks, and for the time of the stop',
   async (t) => {
-    t.same(lossAfter(now - 10, now), { since: now - 10, end: now, slackMs: 10 })
-    t.same(lossAfter(now + 10, now), { since: now + 10, end: now + 10, slackMs: 0 }, 'set back meanwhile')
+    const lossAfter = (asOf: number) =>
+      recover({ ...input, checkpoint: checkpointOf({ asOf, isClean: false }) }).loss
+    t.same(lossAfter(now - minute), { since: now - minute, end: now, slackMs: minute })
+    t.same(lossAfter(now + 10), { since: now + 10, end: now + 5010, slackMs: 0 }, 'set back meanwhile')
   },
 )
 
@@ -146,11 +162,20 @@ function storeOf(): LifecycleStore {
 
 t.test('a gateway that is killed before its first checkpoint did not stop cleanly', async (t) => {
   const store = storeOf()
-  await reopenCheckpoint(store, null)
+  await reopenCheckpoint(store, now)
   t.equal(readCheckpoint(store), null)
   await saveCheckpoint(store, checkpointOf())
-  await reopenCheckpoint(store, readCheckpoint(store))
-  t.same(readCheckpoint(store), checkpointOf({ isClean: false }))
+  await reopenCheckpoint(store, now)
+  t.same(readCheckpoint(store), checkpointOf({ isClean: false, writtenAt: now }))
+  await reopenCheckpoint(store, now - minute)
+  t.equal(readCheckpoint(store)?.writtenAt, now, 'the clock was set back')
+})
+
+t.test('a checkpoint of an older version was written when everything was known', async (t) => {
+  const store = storeOf()
+  const { writtenAt: _, ...first } = checkpointOf()
+  await store.put('checkpoint', { ...first, version: 1 })
+  t.same(readCheckpoint(store), checkpointOf())
 })
 
 // -- sites -----------------------------------------------------------------------------------------------------------

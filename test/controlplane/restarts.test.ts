@@ -1,6 +1,7 @@
 // A control plane over stops, kills and jumps of the clock: what it says of a release and how long its tokens are
 // honoured never part, and no time is counted twice.
 import t from 'tap'
+import type { SavedCheckpoint } from '../../gateway/controlplane/saved-state.js'
 import { honouredUntil, type Token } from '../../gateway/domain/session.js'
 import type { Owner } from '../fixtures/owner.js'
 import { batchOf } from '../ledger/batches.js'
@@ -83,7 +84,7 @@ t.test(
     await run.stop()
 
     const reading = await machine.boot({ restores: false })
-    const saved = structuredClone(machine.documents.get('checkpoint'))
+    const saved = structuredClone(machine.documents.get('checkpoint')) as SavedCheckpoint
     t.equal(reading.served('2.0.0')?.share, 1, 'births go on')
     const here = reading.clock.now()
     const other = { ...row, low: 2, bornAt: here, until: here + promiseMs }
@@ -92,12 +93,16 @@ t.test(
       await reading.beat()
       t.equal(reading.verdictWords('1.0.0'), 'unknown starting')
     }
-    t.same(machine.documents.get('checkpoint'), saved, 'or a next start would take it for all there is')
+    t.same(
+      machine.documents.get('checkpoint'),
+      { ...saved, writtenAt: reading.clock.now() },
+      'or a next start would take it for all there is',
+    )
     await reading.restore()
     t.equal(reading.verdictWords('1.0.0'), 'blocked sessions')
     const { active, latestUntil } = reading.plane.parts.ledger.of(row.release)
     t.same([active, latestUntil], [2, other.until], 'what was saved, and what was seen meanwhile')
-    t.notSame(machine.documents.get('checkpoint'), saved)
+    t.ok((machine.documents.get('checkpoint') as SavedCheckpoint).asOf > saved.asOf)
     await reading.stop()
     t.equal((await machine.boot()).plane.parts.ledger.of(row.release).active, 2)
   },
@@ -150,6 +155,25 @@ t.test(
       found.kind === 'blocked' && (found.emptyBy ?? 0) >= honoured(again, token),
       'as long as a token of then lives',
     )
+  },
+)
+
+t.test(
+  'a clock that is set back between two starts, of which the first never read its sessions, is followed',
+  async (t) => {
+    const { machine, run } = await draining(t)
+    await run.kill()
+    machine.epochMs += hour
+    const reading = await machine.boot({ restores: false })
+    await reading.beat()
+    const handedOut = reading.clock.now()
+    await reading.kill()
+    machine.epochMs -= hour
+    const next = await machine.boot()
+    await next.pass(1)
+    t.ok(next.clock.now() + next.table.futureToleranceMs > handedOut, 'its tokens are accepted')
+    const found = next.verdict('1.0.0')
+    t.ok(found.kind === 'unknown' && (found.until ?? 0) >= handedOut + promiseMs, 'and may have been many')
   },
 )
 

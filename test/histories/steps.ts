@@ -164,7 +164,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       do: fc.constantFrom('crash' as const, 'stop' as const),
       downMs: times(0, second, minute, 10 * minute, 60 * minute),
-      jumpMs: times(0, 0, 0, 10 * minute, -3 * minute, -60 * minute),
+      jumpMs: times(0, 0, 0, 10 * minute, -4000, -3 * minute, -60 * minute),
       readsFor: fc.constantFrom(0, 0, 1, 5, 20),
     }),
   },

@@ -49,6 +49,8 @@ export class Truth {
   readonly visitors: Visitor[] = []
   /** Ended by the application's word; one that is used again has begun anew. */
   readonly ended = new Set<SessionId>()
+  /** Those that are used again as well. */
+  readonly everEnded = new Set<SessionId>()
   /** Sessions that were handed a token for another release, whether it arrived or not: what each left. */
   readonly #left = new Map<SessionId, Set<ReleaseVersion>>()
 

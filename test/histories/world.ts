@@ -318,7 +318,7 @@ export class World {
     const visitor = this.truth.visitors[step.visitor]
     const worker = this.#worker(step.worker)
     if (visitor === undefined || worker === undefined) return
-    const wasLive = this.truth.isLive(visitor)
+    const wasLive = this.truth.isLive(visitor) && !this.#isEndedFor(worker, visitor)
     const { routing, request } = worker.begin(headOf(visitor, step.kind))
     if (request === null) {
       if (routing.kind === 'refused' && wasLive) this.#lost(visitor, `is refused with ${routing.error}`)
@@ -328,6 +328,14 @@ export class World {
     this.#see(visitor, worker)
     this.#waiting.push({ request, visitor, answer: step.answer, delivery: step.delivery, isBirth })
     if (step.delivery !== 'later') this.#goOn(this.#waiting.length - 1)
+  }
+
+  /**
+   * A worker that has not heard of an end yet hands the session's token out again; those who have heard keep to the
+   * application's word for a moment.
+   */
+  #isEndedFor({ state, now }: RoutingWorker, { token }: Visitor): boolean {
+    return token !== null && this.truth.everEnded.has(token.id) && state.tombstones.has(token.id, now)
   }
 
   #see(visitor: Visitor, worker: RoutingWorker): void {
@@ -375,7 +383,10 @@ export class World {
   }
 
   #receive(visitor: Visitor, { request, delivery }: Waiting, { issued, ended, lines }: Handout): void {
-    if (ended !== null) this.truth.ended.add(ended)
+    if (ended !== null) {
+      this.truth.ended.add(ended)
+      this.truth.everEnded.add(ended)
+    }
     if (issued !== null) {
       this.truth.ended.delete(issued.id)
       const { token } = visitor
