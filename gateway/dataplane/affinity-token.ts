@@ -2,9 +2,9 @@
 // instant until which it is honoured; it grants nothing but a route. Knows nothing of cookies or of time's passing
 // but the one rule against births in the future.
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { LRUCache } from 'lru-cache'
 import type { ReleaseVersion, SessionId, SiteName } from '../domain/ids.js'
 import type { Token } from '../domain/session.js'
+import { VerifiedTokens } from './verified-tokens.js'
 
 /*
  * Layout, then base64url without padding (numbers big-endian, instants in ms since the epoch):
@@ -38,10 +38,10 @@ export interface KeyRing {
 /** Why a token is treated as none. `expired` is counted where the decision is made. */
 export type TokenRejection = 'malformed' | 'signature' | 'key' | 'site' | 'expired' | 'future'
 
-/** A verified token and what its worker remembers of it. */
+/** A verified token and what its worker remembers of it, from the second time on that it comes. */
 export interface VerifiedToken {
   readonly token: Token
-  /** When the ledger is to hear of this session again. */
+  /** When the ledger is to hear of this session again; 0: at once. */
   nextReportAt: number
 }
 
@@ -117,11 +117,11 @@ export interface TokenContext {
  */
 export class TokenReader {
   #ring: KeyRing
-  readonly #verified: LRUCache<string, VerifiedToken>
+  readonly #verified: VerifiedTokens
 
   constructor(ring: KeyRing, maxRemembered = 100_000) {
     this.#ring = ring
-    this.#verified = new LRUCache({ max: maxRemembered })
+    this.#verified = new VerifiedTokens(maxRemembered)
   }
 
   get ring(): KeyRing {
@@ -136,18 +136,18 @@ export class TokenReader {
 
   /** The token with its worker's memory of it, or why it is none. An expired one is still a token. */
   read(text: string, context: TokenContext): VerifiedToken | Exclude<TokenRejection, 'expired'> {
-    const entry = this.#verified.get(text) ?? this.#remember(text)
+    const entry = this.#verified.get(text) ?? this.#verify(text)
     if (typeof entry === 'string') return entry
     if (entry.token.site !== context.site) return 'site'
     if (entry.token.bornAt > context.now + context.futureToleranceMs) return 'future'
     return entry
   }
 
-  #remember(text: string): VerifiedToken | Exclude<TokenRejection, 'expired'> {
+  #verify(text: string): VerifiedToken | Exclude<TokenRejection, 'expired'> {
     const token = verify(text, this.#ring)
     if (typeof token === 'string') return token as Exclude<TokenRejection, 'expired'>
     const entry: VerifiedToken = { token, nextReportAt: 0 }
-    this.#verified.set(text, entry)
+    this.#verified.add(text, entry)
     return entry
   }
 }
