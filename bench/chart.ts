@@ -1,4 +1,4 @@
-// The README's chart: CPU time of one request, one bar a contender with its version and what it does of the work, as an
+// The README's chart: CPU time of one request in quiet windows, one bar a contender with its version and what it does of the work, as an
 // SVG that reads on light and dark pages.
 import type { Row } from './report.js'
 
@@ -21,13 +21,13 @@ const duties: Readonly<Record<string, string>> = {
 
 /** Bars from cheapest to dearest. */
 export function chartOf(rows: readonly Row[], versions: Readonly<Record<string, string>>, at: Date): string {
-  const sorted = rows.toSorted((a, b) => a.workerUs - b.workerUs)
-  const most = Math.max(...sorted.map((row) => row.workerUs))
+  const sorted = rows.toSorted((a, b) => a.quietUs - b.quietUs)
+  const most = Math.max(...sorted.map((row) => row.quietUs))
   const height = top + sorted.length * (barHeight + gap) + 4
   const caption = `CPU time of one request in µs, less is better (2 KiB answer, 64 connections, keep-alive, one core)`
   const bars = sorted.map((row, i) => {
     const note = [shortVersion(versions[row.contender] ?? ''), duties[row.contender] ?? '']
-    return barOf(row, { y: top + i * (barHeight + gap), share: row.workerUs / most, note: note.join(' · ') })
+    return barOf(row, { y: top + i * (barHeight + gap), share: row.quietUs / most, note: note.join(' · ') })
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 680 ${height}" font-family="system-ui, sans-serif" font-size="14">
   <style>text { fill: #57606a } .note { font-size: 11px } .own { fill: #1a7f64 } .bar { fill: #8c959f } @media (prefers-color-scheme: dark) { text { fill: #c9d1d9 } }</style>
@@ -50,7 +50,7 @@ function barOf(row: Row, { y, share, note }: Bar): string {
   const kind = row.contender.startsWith('amarre') ? 'own' : 'bar'
   return `  <text x="0" y="${middle}">${row.contender}</text>
   <rect class="${kind}" x="${left}" y="${y}" width="${width}" height="${barHeight}" rx="3"/>
-  <text x="${left + width + 8}" y="${middle}">${row.workerUs.toFixed(1)}</text>
+  <text x="${left + width + 8}" y="${middle}">${row.quietUs.toFixed(1)}</text>
   <text x="${left}" y="${y + barHeight + 13}" class="note">${escaped(note)}</text>`
 }
 

@@ -49,7 +49,7 @@ async function run({ directory, dist, rate: given }: Setting): Promise<Finding> 
     gateway.drop('shop', '1.0.0', upstream.releases[0].port)
     await gateway.start()
     await gateway.birthsOn('r1')
-    const rate = given ?? (await halfOf(gateway, folder))
+    const rate = given ?? (await halfOf(gateway, upstream, folder))
     const load = (seconds: number) => ({
       port: gateway.port,
       path: '/2k',
@@ -75,7 +75,7 @@ async function run({ directory, dist, rate: given }: Setting): Promise<Finding> 
   }
 }
 
-async function halfOf(gateway: BenchGateway, directory: string): Promise<number> {
+async function halfOf(gateway: BenchGateway, upstream: Upstream, directory: string): Promise<number> {
   const cookies = await boardByVisit(gateway.port, 0, visitors)
   const { port, workerPids, mainPid } = gateway
   const running = {
@@ -85,7 +85,7 @@ async function halfOf(gateway: BenchGateway, directory: string): Promise<number>
     board: () => Promise.resolve(cookies),
     stop: () => gateway.stop(),
   }
-  return (await capacityOf({ name: 'amarre', running, cookies, directory })) / 2
+  return (await capacityOf({ name: 'amarre', running, cookies, directory }, upstream)) / 2
 }
 
 /** One after the other; a file is removed when three newer ones have come. */

@@ -1,5 +1,6 @@
 // Scenarios: whether a request costs more the more there is: sessions in the ledger, releases and sites in the table. All
-// gateways stand side by side and are measured in turn with the same load.
+// gateways stand side by side and are measured in turn with the same load, and again after each of several starts. Of each
+// its quietest windows count: whatever else the machine does adds more than what is looked for.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { usualCase } from './cases.js'
@@ -9,13 +10,15 @@ import { visitors } from './contestants.js'
 import { deployFleet, type FleetSize } from './fleet.js'
 import { BenchGateway } from './gateway.js'
 import { freePort } from './programs.js'
-import { measureInTurn, type Entrant } from './rounds.js'
-import { rowsOf, type Row } from './report.js'
+import { measureInTurn, type Entrant, type Sample } from './rounds.js'
 import type { Figure, Finding, Scenario, Setting } from './scenario.js'
+import { rowsOf, type Row } from './report.js'
 import { startUpstream, type Upstream } from './upstream.js'
 
 const crowds = [1, 100, 10_000, 10_000_000]
 const many = 200
+const starts = 5
+const roundsAStart = 2
 /** Few and many releases, each with a target of its own; then few and many on the same targets. */
 const fleets: readonly Fleet[] = [
   { sites: 1, releasesASite: 1, targets: 1 },
@@ -54,12 +57,16 @@ async function over(
 }
 
 async function bySessions(setting: Setting, upstream: Upstream): Promise<Finding> {
-  const raw = await measured(setting, await allOf(crowds, (size) => crowded(setting, upstream, size)))
+  const raw = await measured(
+    setting,
+    upstream,
+    await allOf(crowds, (size) => crowded(setting, upstream, size)),
+  )
   return { figures: figuresOf(rowsOf(raw)), raw }
 }
 
 async function byReleases(setting: Setting, upstream: Upstream): Promise<Finding> {
-  const raw = await measured(setting, [
+  const raw = await measured(setting, upstream, [
     ...(await allOf(fleets, (size) => fleet(setting, upstream, size))),
     ...(await allOf(controls(), (servers) => control(setting, upstream, servers))),
   ])
@@ -68,22 +75,45 @@ async function byReleases(setting: Setting, upstream: Upstream): Promise<Finding
   return { figures: pairs.flatMap(figuresOf), raw }
 }
 
-async function allOf<T>(sizes: readonly T[], start: (size: T) => Promise<Entrant>): Promise<Entrant[]> {
-  const entrants: Entrant[] = []
-  for (const size of sizes) entrants.push(await start(size))
-  return entrants
+/** A contender of these scenarios. */
+interface Standing {
+  readonly entrant: Entrant
+  /** New processes over the same state. */
+  restart(): Promise<void>
 }
 
-async function measured(setting: Setting, entrants: readonly Entrant[]) {
+async function allOf<T>(sizes: readonly T[], start: (size: T) => Promise<Standing>): Promise<Standing[]> {
+  const standings: Standing[] = []
+  for (const size of sizes) standings.push(await start(size))
+  return standings
+}
+
+async function measured(
+  setting: Setting,
+  upstream: Upstream,
+  standings: readonly Standing[],
+): Promise<Sample[]> {
+  const entrants = standings.map(({ entrant }) => entrant)
+  const samples: Sample[] = []
   try {
-    return await measureInTurn(entrants, usualCase, setting)
+    for (let start = 0; start < starts; start++) {
+      if (start > 0) for (const standing of standings) await standing.restart()
+      samples.push(
+        ...(await measureInTurn(entrants, usualCase, { ...setting, upstream, rounds: roundsAStart })),
+      )
+    }
+    return samples
   } finally {
     for (const { running } of entrants) await running.stop()
   }
 }
 
 /** Visitors board one by one up to the number that the load uses; the crowd beside them comes through the ledger. */
-async function crowded({ directory, dist }: Setting, upstream: Upstream, sessions: number): Promise<Entrant> {
+async function crowded(
+  { directory, dist }: Setting,
+  upstream: Upstream,
+  sessions: number,
+): Promise<Standing> {
   const name = `${sessions} sessions`
   const gateway = gatewayIn(directory, dist, name)
   const size = { sites: 1, releasesASite: 1 }
@@ -94,15 +124,15 @@ async function crowded({ directory, dist }: Setting, upstream: Upstream, session
     await fillWithCrowd(gateway.stateDirectory, { sessions: sessions - visitors, tokens: 0, ending })
     await gateway.start()
   }
-  return entrantOf(gateway, name, boarded, join(directory, name))
+  return standingOf(gateway, name, boarded, join(directory, name))
 }
 
-async function fleet({ directory, dist }: Setting, upstream: Upstream, size: Fleet): Promise<Entrant> {
+async function fleet({ directory, dist }: Setting, upstream: Upstream, size: Fleet): Promise<Standing> {
   const count = size.sites * size.releasesASite
   const name = `${count} releases on ${size.targets} targets`
   const gateway = gatewayIn(directory, dist, name)
   const boarded = await deployFleet(gateway, fewerOf(upstream, size.targets), size, visitors / count)
-  return entrantOf(gateway, name, boarded, join(directory, name))
+  return standingOf(gateway, name, boarded, join(directory, name))
 }
 
 /** The first of its releases, two at least. */
@@ -116,7 +146,7 @@ function controls(): readonly number[] {
   return haproxy.missing() === null ? [2, many] : []
 }
 
-async function control({ directory }: Setting, upstream: Upstream, servers: number): Promise<Entrant> {
+async function control({ directory }: Setting, upstream: Upstream, servers: number): Promise<Standing> {
   const name = `haproxy, ${servers} servers`
   mkdirSync(join(directory, name))
   const running = await haproxy.start({
@@ -125,7 +155,14 @@ async function control({ directory }: Setting, upstream: Upstream, servers: numb
     adminPort: await freePort(),
     releases: fewerOf(upstream, servers).releases,
   })
-  return { name, running, cookies: await running.board(visitors), directory: join(directory, name) }
+  const entrant = {
+    name,
+    running,
+    cookies: await running.board(visitors),
+    directory: join(directory, name),
+  }
+  // Its starts do not differ.
+  return { entrant, restart: () => Promise.resolve() }
 }
 
 function gatewayIn(directory: string, dist: string, name: string): BenchGateway {
@@ -133,43 +170,50 @@ function gatewayIn(directory: string, dist: string, name: string): BenchGateway 
   return new BenchGateway({ dist, directory: join(directory, name) })
 }
 
-function entrantOf(
+function standingOf(
   gateway: BenchGateway,
   name: string,
   boarded: Pick<Entrant, 'cookies' | 'hosts'>,
   directory: string,
-): Entrant {
-  const { port, workerPids, mainPid } = gateway
-  const board = () => Promise.resolve(boarded.cookies)
+): Standing {
+  const running = {
+    get port() {
+      return gateway.port
+    },
+    get workerPids() {
+      return gateway.workerPids
+    },
+    get mainPid() {
+      return gateway.mainPid
+    },
+    board: () => Promise.resolve(boarded.cookies),
+    stop: () => gateway.stop(),
+  }
   return {
-    name,
-    directory,
-    ...boarded,
-    running: { port, workerPids, mainPid, board, stop: () => gateway.stop() },
+    entrant: { name, directory, ...boarded, running },
+    async restart() {
+      await gateway.stop()
+      await gateway.start()
+    },
   }
 }
 
 function figuresOf(rows: readonly Row[]): Figure[] {
-  const [least] = rows
-  return rows.flatMap((row): Figure[] => {
-    const { contender, workerUs: value, spread } = row
-    const cost: Figure = {
-      what: `CPU of a request, ${contender}`,
-      value,
-      unit: 'µs',
-      target: null,
-      of: [spread],
-    }
-    if (least === undefined || row === least) return [cost]
-    const more = (value / least.workerUs - 1) * 100
-    return [
-      cost,
-      {
-        what: `${contender}: more than ${least.contender}`,
-        value: more,
-        unit: '%',
-        target: contender.startsWith('haproxy') ? null : 'at most 5',
-      },
-    ]
-  })
+  const [least, ...others] = rows
+  if (least === undefined) return []
+  return [costOf(least), ...others.flatMap((each) => [costOf(each), growthOf(each, least)])]
+}
+
+function costOf({ contender, quietUs, workerUs, spread }: Row): Figure {
+  const what = `CPU of a request, ${contender}`
+  return { what, value: quietUs, unit: 'µs', target: null, of: [workerUs, spread] }
+}
+
+function growthOf({ contender, quietUs }: Row, least: Row): Figure {
+  return {
+    what: `${contender}: more than ${least.contender}`,
+    value: (quietUs / least.quietUs - 1) * 100,
+    unit: '%',
+    target: contender.startsWith('haproxy') ? null : 'at most 5',
+  }
 }

@@ -6,7 +6,7 @@ import { measure, type Entrant } from './rounds.js'
 import { failedOf, runOpenLoop, type OpenLoopResult } from './load/open-loop.js'
 import type { Figure, Finding, Scenario, Setting } from './scenario.js'
 import { median } from './statistics.js'
-import { startUpstream } from './upstream.js'
+import { startUpstream, type Upstream } from './upstream.js'
 import { usualHost } from './visits.js'
 
 const secondsARound = 3
@@ -31,7 +31,7 @@ async function run(setting: Setting): Promise<Finding> {
     }
     const own = entrants.find(({ name }) => name === 'amarre')
     if (own === undefined) throw new Error('latency is measured at half of what "amarre" can carry')
-    const rate = setting.rate ?? (await capacityOf(own)) / 2
+    const rate = setting.rate ?? (await capacityOf(own, upstream)) / 2
     const running = { ...own.running, port: upstream.releases[0].port }
     const all = [{ ...own, name: 'direct', running }, ...entrants]
     const samples: LatencySample[] = []
@@ -49,9 +49,9 @@ async function run(setting: Setting): Promise<Finding> {
 }
 
 /** Requests a second with the usual load, once warm: what one worker on one core can do. */
-export async function capacityOf(entrant: Entrant): Promise<number> {
-  await measure(entrant, usualCase, { round: -1, seconds: 1 })
-  const { workerUs } = await measure(entrant, usualCase, { round: 0, seconds: 2 })
+export async function capacityOf(entrant: Entrant, upstream: Upstream): Promise<number> {
+  await measure(entrant, usualCase, { upstream, round: -1, seconds: 1 })
+  const { workerUs } = await measure(entrant, usualCase, { upstream, round: 0, seconds: 2 })
   return 1e6 / workerUs
 }
 

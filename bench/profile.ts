@@ -41,7 +41,7 @@ async function runProfiled(profiles: string): Promise<number> {
     try {
       const cookies = await running.board(200)
       const entrant = { name: 'amarre', running, cookies, directory: root }
-      const { workerUs, requests } = await measure(entrant, usualCase, { round: 0, seconds })
+      const { workerUs, requests } = await measure(entrant, usualCase, { upstream, round: 0, seconds })
       console.log(`${requests} requests, ${workerUs.toFixed(1)} µs CPU each (profiler included)`)
       return workerUs
     } finally {

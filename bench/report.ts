@@ -1,12 +1,15 @@
 // Turns the samples of a run into the table on the terminal. Knows nothing of how they were taken.
 import type { Sample } from './rounds.js'
-import { median, spread } from './statistics.js'
+import { median, quiet, spread } from './statistics.js'
 
 /** One contender under one load. */
 export interface Row {
   readonly case: string
   readonly contender: string
+  /** Median of the rounds. */
   readonly workerUs: number
+  /** In the quietest windows. */
+  readonly quietUs: number
   readonly userUs: number
   readonly spread: number
   readonly mainUs: number
@@ -28,6 +31,7 @@ export function rowsOf(samples: readonly Sample[]): Row[] {
       case: group[0]?.case ?? '',
       contender: group[0]?.contender ?? '',
       workerUs: of((sample) => sample.workerUs),
+      quietUs: quiet(group.flatMap((sample) => sample.windowsUs)),
       userUs: of((sample) => sample.userUs),
       spread: spread(group.map((sample) => sample.workerUs)),
       mainUs: of((sample) => sample.mainUs),
@@ -40,9 +44,14 @@ export function rowsOf(samples: readonly Sample[]): Row[] {
 }
 
 /** The CPU time of a request as a multiple of another contender's; null where one of them is missing. */
-export function ratio(rows: readonly Row[], row: Row, reference: string): number | null {
+export function ratio(
+  rows: readonly Row[],
+  row: Row,
+  reference: string,
+  by: 'workerUs' | 'quietUs' = 'workerUs',
+): number | null {
   const other = rows.find((each) => each.case === row.case && each.contender === reference)
-  return other === undefined || row.workerUs === 0 ? null : row.workerUs / other.workerUs
+  return other === undefined || row[by] === 0 ? null : row[by] / other[by]
 }
 
 const columns = [
@@ -50,10 +59,13 @@ const columns = [
   'contender',
   'µs CPU',
   '± %',
+  'quiet',
   'user µs',
   'main µs',
   '/ haproxy',
+  'quiet',
   '/ nginx',
+  'quiet',
   'req/s',
   'p50 µs',
   'p99 µs',
@@ -67,10 +79,13 @@ export function tableText(rows: readonly Row[]): string {
     row.contender,
     row.workerUs.toFixed(2),
     Number.isNaN(row.spread) ? '-' : (row.spread * 100).toFixed(0),
+    row.quietUs.toFixed(2),
     row.userUs.toFixed(2),
     row.mainUs.toFixed(2),
     ratioText(ratio(rows, row, 'haproxy')),
+    ratioText(ratio(rows, row, 'haproxy', 'quietUs')),
     ratioText(ratio(rows, row, 'nginx')),
+    ratioText(ratio(rows, row, 'nginx', 'quietUs')),
     row.requestsPerSecond.toFixed(0),
     row.p50Us.toFixed(0),
     row.p99Us.toFixed(0),

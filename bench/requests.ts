@@ -34,9 +34,9 @@ async function run(setting: Setting, { cases: wanted, before }: RequestsOptions)
     for (const contender of known) entrants.push(await enter(contender, upstream, directory))
     const loads = cases.filter(({ name }) => wanted === null || wanted.includes(name))
     // Compilers and caches settle, connections open: not counted.
-    for (const entrant of entrants) await measure(entrant, usualCase, { round: -1, seconds: 2 })
+    for (const entrant of entrants) await measure(entrant, usualCase, { upstream, round: -1, seconds: 2 })
     const samples: Sample[] = []
-    for (const load of loads) samples.push(...(await measureInTurn(entrants, load, setting)))
+    for (const load of loads) samples.push(...(await measureInTurn(entrants, load, { ...setting, upstream })))
     const rows = rowsOf(samples)
     console.log(`\n${tableText(rows)}\n`)
     const versions = Object.fromEntries(known.map((contender) => [contender.name, contender.version()]))
@@ -70,9 +70,14 @@ function ownFigures(rows: readonly Row[], row: Row, isUsual: boolean): Figure[] 
 }
 
 function multiple(rows: readonly Row[], row: Row, reference: string, target: string | null): Figure[] {
-  const value = ratio(rows, row, reference)
   const what = `${row.case}: ${row.contender} / ${reference}`
-  return value === null ? [] : [{ what, value, unit: '×', target }]
+  const inAll = ratio(rows, row, reference)
+  const inQuiet = ratio(rows, row, reference, 'quietUs')
+  if (inAll === null || inQuiet === null) return []
+  return [
+    { what, value: inAll, unit: '×', target },
+    { what: `${what}, in quiet windows`, value: inQuiet, unit: '×', target },
+  ]
 }
 
 function draw(rows: readonly Row[], versions: Readonly<Record<string, string>>): void {

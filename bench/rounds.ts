@@ -2,6 +2,8 @@
 import type { Case } from './cases.js'
 import type { Running } from './contenders/contender.js'
 import { runLoad } from './load/wrk.js'
+import type { Upstream } from './upstream.js'
+import { inWindows } from './windows.js'
 import { coreAtRest, cpuTime, residentBytes, workerCore, type CpuTime } from './programs.js'
 
 /** A contender that runs, with its visitors. */
@@ -24,7 +26,9 @@ export interface Sample {
   readonly failures: number
   /** CPU time of the worker for each request. */
   readonly workerUs: number
-  /** Of that, outside the kernel. */
+  /** The same in each of its windows. */
+  readonly windowsUs: readonly number[]
+  /** Of the whole, outside the kernel. */
   readonly userUs: number
   /** CPU time of the process beside it for each request; 0 where there is none. */
   readonly mainUs: number
@@ -34,6 +38,8 @@ export interface Sample {
 }
 
 export interface RoundOptions {
+  /** Counts what is served. */
+  readonly upstream: Upstream
   readonly round: number
   readonly seconds: number
 }
@@ -44,22 +50,26 @@ function totalUs({ userUs, systemUs }: CpuTime): number {
 
 /** One round of one contender: CPU time of its processes before and after the load. */
 export async function measure(entrant: Entrant, load: Case, options: RoundOptions): Promise<Sample> {
-  const { running, cookies, directory, hosts = [] } = entrant
-  const { round } = options
+  const { cookies, directory, hosts = [] } = entrant
+  const { round, upstream } = options
   const seconds = options.seconds * load.stretch
-  const { workerPids } = running
-  const mainPids = running.mainPid === null ? [] : [running.mainPid]
+  const { port, workerPids, mainPid } = entrant.running
+  const mainPids = mainPid === null ? [] : [mainPid]
   const worker = cpuTime(workerPids)
   const main = cpuTime(mainPids)
-  const result = await runLoad({ ...load, port: running.port, seconds, cookies, hosts, directory })
+  const running = runLoad({ ...load, port, seconds, cookies, hosts, directory })
+  const { result, costs } = await inWindows(running, workerPids, upstream)
   const workerAfter = cpuTime(workerPids)
   const mainAfter = cpuTime(mainPids)
+  const workerUs = (totalUs(workerAfter) - totalUs(worker)) / result.requests
   return {
     ...result,
     contender: entrant.name,
     case: load.name,
     round,
-    workerUs: (totalUs(workerAfter) - totalUs(worker)) / result.requests,
+    workerUs,
+    // Few and large answers make no window: the turn is one.
+    windowsUs: costs.length === 0 ? [workerUs] : costs,
     userUs: (workerAfter.userUs - worker.userUs) / result.requests,
     mainUs: (totalUs(mainAfter) - totalUs(main)) / result.requests,
     residentBytes: workerPids.reduce((sum, pid) => sum + residentBytes(pid), 0),

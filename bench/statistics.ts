@@ -1,4 +1,4 @@
-// Medians and spread of a few rounds.
+// Medians and spread of a few rounds, and the quiet end of many windows.
 
 /** The middle value; the mean of the two middle ones of an even number. NaN of none. */
 export function median(values: readonly number[]): number {
@@ -11,4 +11,10 @@ export function median(values: readonly number[]): number {
 /** Half the distance from least to greatest, as a share of the median. */
 export function spread(values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / 2 / median(values)
+}
+
+/** The value that a tenth of them do not exceed: what something costs while nothing else disturbs it. NaN of none. */
+export function quiet(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.ceil(sorted.length / 10) - 1] ?? Number.NaN
 }

@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ReleaseAddress } from './contenders/contender.js'
 import { freePorts, listening, loadCore, startPinned, stopProgram } from './programs.js'
+import { visit } from './visits.js'
 
 /** The fixed bodies by path. */
 export const bodies: readonly { readonly path: string; readonly bytes: number }[] = [
@@ -23,6 +24,8 @@ export function bodyOf(bytes: number): Buffer {
 
 export interface Upstream {
   readonly releases: readonly [ReleaseAddress, ReleaseAddress, ...ReleaseAddress[]]
+  /** Requests of all its releases so far, this question among them. */
+  served(): Promise<number>
   stop(): Promise<void>
 }
 
@@ -38,7 +41,18 @@ export async function startUpstream(directory: string, count = 2): Promise<Upstr
   for (const { name, port } of releases) await listening(port, name)
   const [first, second, ...others] = releases
   if (first === undefined || second === undefined) throw new Error('an upstream has two releases at least')
-  return { releases: [first, second, ...others], stop: () => stopProgram(nginx) }
+  return {
+    releases: [first, second, ...others],
+    served: () => servedBy(first.port),
+    stop: () => stopProgram(nginx),
+  }
+}
+
+/** nginx counts a request when it has read its head. */
+async function servedBy(port: number): Promise<number> {
+  const { body } = await visit(port, '/served')
+  const [, counted] = /requests\s+\d+ \d+ (\d+)/.exec(body.toString()) ?? []
+  return Number(counted)
 }
 
 function configuration(place: string, releases: readonly ReleaseAddress[]): string {
@@ -61,6 +75,7 @@ function serverOf(place: string, { name, port }: ReleaseAddress): string {
     add_header X-Release ${name}; add_header Cache-Control no-store;
     location = /seen { return 200 "$http_x_forwarded_for|$http_host|$http_cookie"; }
     location = /post { return 200 ok; }
+    location = /served { stub_status; }
     location = /healthz { return 200 ok; }
     location = / { return 200 ok; }
   }`

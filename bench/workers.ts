@@ -23,7 +23,7 @@ async function run(setting: Setting): Promise<Finding> {
       const contender = amarre(`${count} worker${count > 1 ? 's' : ''}`, dist, { workers: count })
       entrants.push(await enter(contender, upstream, directory))
     }
-    const samples = await measureInTurn(entrants, usualCase, setting)
+    const samples = await measureInTurn(entrants, usualCase, { ...setting, upstream })
     return { figures: figuresOf(rowsOf(samples)), raw: samples }
   } finally {
     for (const { running } of entrants) await running.stop()
