@@ -150,11 +150,15 @@ export class BenchGateway {
   }
 }
 
+/** It serves, and its saved sessions have been read. */
 async function isReady(adminPort: number): Promise<boolean> {
   try {
-    const answer = await fetch(`http://127.0.0.1:${adminPort}/readyz`)
-    await answer.arrayBuffer()
-    return answer.ok
+    for (const path of ['/readyz', '/api/v1/sites']) {
+      const answer = await fetch(`http://127.0.0.1:${adminPort}${path}`)
+      await answer.arrayBuffer()
+      if (!answer.ok) return false
+    }
+    return true
   } catch {
     return false
   }

@@ -17,8 +17,7 @@ import { startUpstream, type Upstream } from './upstream.js'
 
 const crowds = [1, 100, 10_000, 10_000_000]
 const many = 200
-const starts = 5
-const roundsAStart = 2
+const starts = 3
 /** Few and many releases, each with a target of its own; then few and many on the same targets. */
 const fleets: readonly Fleet[] = [
   { sites: 1, releasesASite: 1, targets: 1 },
@@ -98,9 +97,8 @@ async function measured(
   try {
     for (let start = 0; start < starts; start++) {
       if (start > 0) for (const standing of standings) await standing.restart()
-      samples.push(
-        ...(await measureInTurn(entrants, usualCase, { ...setting, upstream, rounds: roundsAStart })),
-      )
+      const ofStart = await measureInTurn(entrants, usualCase, { ...setting, upstream })
+      samples.push(...ofStart.map((sample) => ({ ...sample, round: start * setting.rounds + sample.round })))
     }
     return samples
   } finally {
@@ -204,9 +202,8 @@ function figuresOf(rows: readonly Row[]): Figure[] {
   return [costOf(least), ...others.flatMap((each) => [costOf(each), growthOf(each, least)])]
 }
 
-function costOf({ contender, quietUs, workerUs, spread }: Row): Figure {
-  const what = `CPU of a request, ${contender}`
-  return { what, value: quietUs, unit: 'µs', target: null, of: [workerUs, spread] }
+function costOf({ contender, quietUs }: Row): Figure {
+  return { what: `CPU of a request, ${contender}`, value: quietUs, unit: 'µs', target: null }
 }
 
 function growthOf({ contender, quietUs }: Row, least: Row): Figure {

@@ -51,7 +51,8 @@ export function ratio(
   by: 'workerUs' | 'quietUs' = 'workerUs',
 ): number | null {
   const other = rows.find((each) => each.case === row.case && each.contender === reference)
-  return other === undefined || row[by] === 0 ? null : row[by] / other[by]
+  const found = other === undefined ? Number.NaN : row[by] / other[by]
+  return found > 0 ? found : null
 }
 
 const columns = [
@@ -59,13 +60,13 @@ const columns = [
   'contender',
   'µs CPU',
   '± %',
-  'quiet',
+  'quiet µs',
   'user µs',
   'main µs',
   '/ haproxy',
-  'quiet',
+  'quiet / haproxy',
   '/ nginx',
-  'quiet',
+  'quiet / nginx',
   'req/s',
   'p50 µs',
   'p99 µs',

@@ -26,7 +26,7 @@ export interface Sample {
   readonly failures: number
   /** CPU time of the worker for each request. */
   readonly workerUs: number
-  /** The same in each of its windows. */
+  /** The same in each of its windows; of a load without windows in the whole round. */
   readonly windowsUs: readonly number[]
   /** Of the whole, outside the kernel. */
   readonly userUs: number
@@ -58,7 +58,8 @@ export async function measure(entrant: Entrant, load: Case, options: RoundOption
   const worker = cpuTime(workerPids)
   const main = cpuTime(mainPids)
   const running = runLoad({ ...load, port, seconds, cookies, hosts, directory })
-  const { result, costs } = await inWindows(running, workerPids, upstream)
+  const { connections } = load
+  const { result, costs } = await inWindows(running, { pids: workerPids, connections, upstream })
   const workerAfter = cpuTime(workerPids)
   const mainAfter = cpuTime(mainPids)
   const workerUs = (totalUs(workerAfter) - totalUs(worker)) / result.requests
@@ -68,8 +69,7 @@ export async function measure(entrant: Entrant, load: Case, options: RoundOption
     case: load.name,
     round,
     workerUs,
-    // Few and large answers make no window: the turn is one.
-    windowsUs: costs.length === 0 ? [workerUs] : costs,
+    windowsUs: load.hasWindows ? costs : [workerUs],
     userUs: (workerAfter.userUs - worker.userUs) / result.requests,
     mainUs: (totalUs(mainAfter) - totalUs(main)) / result.requests,
     residentBytes: workerPids.reduce((sum, pid) => sum + residentBytes(pid), 0),

@@ -48,10 +48,11 @@ export async function startUpstream(directory: string, count = 2): Promise<Upstr
   }
 }
 
-/** nginx counts a request when it has read its head. */
 async function servedBy(port: number): Promise<number> {
   const { body } = await visit(port, '/served')
   const [, counted] = /requests\s+\d+ \d+ (\d+)/.exec(body.toString()) ?? []
+  if (counted === undefined)
+    throw new Error(`the application does not tell how much it served: ${body.toString()}`)
   return Number(counted)
 }
 

@@ -41,6 +41,8 @@ import type { FrontPreparation } from './plane-protocol.js'
 
 /** Workers that have not listened within that time are not waited for. */
 const longestOpeningMs = 1_000
+/** Saved sessions that are read within that time (some millions) have been read when the admin address opens. */
+const longestReadingMs = 1_000
 
 export interface StartOptions {
   /** Configuration directory. */
@@ -49,6 +51,8 @@ export interface StartOptions {
 
 /** A gateway that runs in this process, its workers as children. */
 export interface RunningGateway {
+  /** The saved sessions have been read. Rejects when they can be neither read nor given up: it cannot go on then. */
+  readonly restored: Promise<void>
   /** Fails readiness, waits `exitDelay`, lets exchanges finish within `drainOnExit`, keeps the state. */
   stop(): Promise<void>
   /** Replaces the workers one after the other. */
@@ -64,7 +68,7 @@ export async function start(options: StartOptions): Promise<number> {
     const stopped = stopSignal()
     onRollSignal(() => void gateway?.roll())
     gateway = await startGateway(resolve(options.config))
-    await stopped
+    await Promise.race([stopped, gateway.restored.then(() => stopped)])
     await gateway.stop()
     return 0
   } catch (error) {
@@ -91,7 +95,7 @@ async function startGateway(directory: string): Promise<RunningGateway> {
     tellProblems(log, config.problems)
     const gateway = await assemble({ directory, stateDirectory, store, config, log })
     return {
-      roll: () => gateway.roll(),
+      ...gateway,
       async stop() {
         await gateway.stop()
         await store.close()
@@ -214,7 +218,8 @@ async function assemble({
   await Promise.race([supervisor.accepting(), delay(longestOpeningMs, null, { ref: false })])
   const startedAt = clock.now()
   // Nor do they need the ledger: reading ten million sessions takes seconds.
-  await restoreLedger(plane)
+  const restored = restoreLedger(plane)
+  await Promise.race([restored, delay(longestReadingMs, null, { ref: false })])
   const { GatewayReader, OperatorDesk, listenAdmin, createAdminApi, createMetrics } = await loadAdmin()
   const view = new GatewayReader({
     plane,
@@ -234,6 +239,7 @@ async function assemble({
   const keeper = new ConfigKeeper(stateDirectory, process.env, log)
   const source = watchConfig({ directory, plane, front, log, keeper })
   return {
+    restored,
     roll: () => roll.now(),
     async stop() {
       plane.readiness.leave()
@@ -244,6 +250,8 @@ async function assemble({
       await keeper.flush()
       front.close()
       await supervisor.leave(drainOnExitMs)
+      // With what was read before the state vouches for everything.
+      await restored
       await plane.stop()
       await admin.close()
     },
@@ -314,7 +322,7 @@ async function restoreLedger(plane: ControlPlane): Promise<void> {
   const { ledgerKeeper, log } = plane.parts
   let isLost = false
   try {
-    log.info('reading the saved sessions; the admin address follows')
+    log.info('reading the saved sessions')
     const { sessions } = await ledgerKeeper.restore()
     log.info('the saved sessions are read', { sessions })
   } catch (error) {

@@ -23,6 +23,7 @@ const titles: Readonly<Record<number, string>> = {
   415: 'the body must be JSON',
   431: 'the request head is too large',
   500: 'the gateway failed to answer',
+  503: 'not ready yet',
 }
 
 /** A request that is answered with a problem of a status, in words. */

@@ -1,6 +1,6 @@
 // The routes of the admin API: each is one call of the gateway's view, answered as JSON. Knows nothing of the HTTP
 // library, nor who may change something: an adapter serves the routes and asks for the token.
-import { jsonAnswer, textAnswer } from './admin-answers.js'
+import { ApiError, jsonAnswer, textAnswer } from './admin-answers.js'
 import { deskRoutes } from './admin-desk-routes.js'
 import { none, releaseAnswer, releaseOf, releasesOf, siteOf } from './admin-lookup.js'
 import { jsonSchemas } from './admin-schemas.js'
@@ -33,17 +33,33 @@ export interface AdminApiParts {
 
 /** The admin API over a running gateway. */
 export function createAdminApi({ view, desk, metrics }: AdminApiParts): AdminApi {
-  const routes = [
-    ...probeRoutes(view),
+  const ofSessions = [
     metricsRoute(metrics),
-    ...readingRoutes(view),
     ...releaseRoutes(view),
     planRoute(view),
     ...orderRoutes(view),
     ...siteOrderRoutes(view),
     ...deskRoutes(view, desk),
   ]
+  const routes = [
+    ...probeRoutes(view),
+    ...gatewayRoutes(view),
+    ...ofSessions.map((route) => onceSessionsAreRead(view, route)),
+  ]
   return { routes: [...routes, documentRoute(routes)] }
+}
+
+/** Until the saved sessions have been read nothing is said that counts them, and nothing is decided by them. */
+function onceSessionsAreRead(view: GatewayView, route: ApiRoute): ApiRoute {
+  return {
+    ...route,
+    refusals: [...route.refusals, 503],
+    answer(request) {
+      if (!view.isReadingSessions()) return route.answer(request)
+      const detail = 'the saved sessions are still being read: ask again in a second'
+      throw new ApiError(503, detail, { 'retry-after': '1' })
+    },
+  }
 }
 
 function probeRoutes(view: GatewayView): ApiRoute[] {
@@ -85,7 +101,8 @@ function metricsRoute(metrics: MetricsExposition): ApiRoute {
   }
 }
 
-function readingRoutes(view: GatewayView): ApiRoute[] {
+/** What is known without the sessions. */
+function gatewayRoutes(view: GatewayView): ApiRoute[] {
   return [
     {
       ...none,
@@ -108,15 +125,6 @@ function readingRoutes(view: GatewayView): ApiRoute[] {
     {
       ...none,
       method: 'GET',
-      path: '/api/v1/sites',
-      id: 'sites',
-      summary: 'every site with its releases',
-      gives: ['SiteStatus'],
-      answer: () => jsonAnswer(view.sites()),
-    },
-    {
-      ...none,
-      method: 'GET',
       path: '/api/v1/events',
       id: 'events',
       summary: 'the event log, newest first; "before" takes the sequence of the last one seen',
@@ -133,6 +141,15 @@ function readingRoutes(view: GatewayView): ApiRoute[] {
 
 function releaseRoutes(view: GatewayView): ApiRoute[] {
   return [
+    {
+      ...none,
+      method: 'GET',
+      path: '/api/v1/sites',
+      id: 'sites',
+      summary: 'every site with its releases',
+      gives: ['SiteStatus'],
+      answer: () => jsonAnswer(view.sites()),
+    },
     {
       ...none,
       method: 'GET',

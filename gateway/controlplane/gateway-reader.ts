@@ -54,6 +54,10 @@ export class GatewayReader implements GatewayView {
     }
   }
 
+  isReadingSessions(): boolean {
+    return this.#plane.parts.ledger.isSuspended
+  }
+
   sites(): readonly SiteStatus[] {
     return this.#plane.register.sites.map((site) => this.#siteStatus(site))
   }

@@ -71,6 +71,8 @@ export interface RecallOrder extends Order {
 
 export interface GatewayView {
   status(): GatewayStatus
+  /** Who is where is not known yet: the saved sessions are still being read. */
+  isReadingSessions(): boolean
   sites(): readonly SiteStatus[]
   /** Null: no such site. */
   releases(site: string): readonly ReleaseStatus[] | null

@@ -77,10 +77,10 @@ function content(gives: ApiRoute['gives']): object {
   return { 'application/json': { schema: { type: 'array', items: reference(gives[0]) } } }
 }
 
-/** A 503 of readiness carries the same content as its 200. */
+/** The 503 of a question for readiness carries the same content as its 200. */
 function refusal(status: number, route: ApiRoute): object {
   const description = statusTexts[status] ?? 'refused'
-  if (status === 503) return { description, content: content(route.gives) }
+  if (status === 503 && route.gives === 'ReadyStatus') return { description, content: content(route.gives) }
   return { description, content: { 'application/problem+json': { schema: reference('ProblemJson') } } }
 }
 

@@ -30,7 +30,7 @@ export interface RecoveryInput {
 
 /**
  * A clock that stands less than this before the last save has not been set back: boots differ by that much. Also longer
- * than from a save to the next.
+ * than it usually is from a save to the next.
  */
 const slewMs = 5_000
 
@@ -39,8 +39,9 @@ export function recover(input: RecoveryInput): Recovery {
   if (lifecycle === null || checkpoint === null) return fromNothing(input)
   const time = timeSince(checkpoint, now)
   const handedOutUntil = lastTokenAt(checkpoint)
-  const clockJumpedAt = isSetBack(checkpoint, now) ? handedOutUntil : checkpoint.doubts.clockJumpedAt
-  const doubts = { ...checkpoint.doubts, clockJumpedAt }
+  const { doubts: known } = checkpoint
+  const clockJumpedAt = Math.max(handedOutUntil, known.clockJumpedAt ?? 0)
+  const doubts = isSetBack(checkpoint, now) ? { ...known, clockJumpedAt } : known
   const loss = checkpoint.isClean ? null : lossAfter(checkpoint, now)
   return { issuer: lifecycle.issuer, doubts, ...time, loss, handedOutUntil }
 }
@@ -59,10 +60,15 @@ function fromNothing({ lifecycle, checkpoint, freshIssuer, now }: RecoveryInput)
  * save anything has left none behind, so that no time is counted twice.
  */
 function timeSince(checkpoint: SavedCheckpoint, now: number): Pick<Recovery, 'spans' | 'gap' | 'tolerance'> {
-  const { asOf, writtenAt, spans, tolerance } = checkpoint
+  const { asOf, writtenAt, tolerance } = checkpoint
   const gap = now > asOf ? { from: asOf, lengthMs: now - asOf } : null
-  if (!isSetBack(checkpoint, now)) return { spans, gap, tolerance }
-  return { spans: endedBy(spans, now), gap, tolerance: widened(tolerance, writtenAt - now, now) }
+  // Also of a clock that stands a little behind: what is handed out now must not count as older than a span.
+  const spans = endedBy(checkpoint.spans, now)
+  return {
+    spans,
+    gap,
+    tolerance: isSetBack(checkpoint, now) ? widened(tolerance, writtenAt - now, now) : tolerance,
+  }
 }
 
 function isSetBack({ writtenAt }: SavedCheckpoint, now: number): boolean {

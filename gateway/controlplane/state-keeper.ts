@@ -59,7 +59,10 @@ export class StateKeeper {
     return next
   }
 
-  /** The saved sessions cannot be read: nothing that was saved is vouched for any more, at the next start either. */
+  /**
+   * The saved sessions cannot be read: nothing that was saved is vouched for any more, at the next start either. Up to when
+   * tokens were handed out is forgotten with it, until the next checkpoint.
+   */
   giveUp(): Promise<void> {
     const given = this.#running.then(() => forgetCheckpoint(this.#parts.store))
     this.#running = given.catch(() => {})
@@ -74,8 +77,10 @@ export class StateKeeper {
       this.saveLifecycle()
       const promises = evidence.save()
       const time = this.#parts.time()
+      const begunAt = clock.now()
       await ledgerKeeper.save(asOf)
-      const writtenAt = clock.now()
+      // The clock may have been set back meanwhile.
+      const writtenAt = Math.max(begunAt, clock.now())
       await saveCheckpoint(store, { version: 2, asOf, writtenAt, isClean, promises, ...time })
     } catch (error) {
       this.#cannotSave(error)

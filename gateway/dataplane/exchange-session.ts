@@ -21,7 +21,7 @@ import { sessionSignal } from './session-signal.js'
 import type { ResponseHead } from './upstream/upstream.js'
 import { newSessionId, type WorkerState } from './worker-state.js'
 
-/** A session's promise has this many units; the ledger hears of a busy session once a unit. */
+/** A session's promise has this many units; the ledger hears of a busy session once a unit, from its second request on. */
 const unitsPerPromise = 64
 
 /** A tombstone lasts a grain; without an idle time, or with a very long one, it lasts this. */

@@ -102,6 +102,38 @@ t.test('alive is always said, ready only with reasons where it is not', async (t
   t.equal((await get('/livez')).status, 200)
 })
 
+t.test('while the saved sessions are being read nothing is said that counts them', async (t) => {
+  view.isReading = true
+  t.teardown(() => (view.isReading = false))
+  const known = [
+    '/livez',
+    '/readyz',
+    '/api/v1/status',
+    '/api/v1/config',
+    '/api/v1/events',
+    '/api/v1/openapi.json',
+  ]
+  for (const path of known) t.equal((await get(path)).status, 200, path)
+  const unknown = [
+    '/metrics',
+    '/api/v1/sites',
+    '/api/v1/sites/shop/releases',
+    '/api/v1/sites/shop/releases/1.0.0',
+  ]
+  for (const path of unknown) {
+    const response = await get(path)
+    t.equal(response.status, 503, path)
+    t.equal(response.headers.get('retry-after'), '1')
+    t.match(await problemOf(response), {
+      title: 'not ready yet',
+      detail: /saved sessions are still being read/,
+    })
+  }
+  const before = view.orders.length
+  t.equal((await post(retire, { authorization })).status, 503)
+  t.equal(view.orders.length, before, 'nothing is ordered')
+})
+
 t.test(
   'what is not there is a 404 that names it, another method a 405 that names those allowed',
   async (t) => {

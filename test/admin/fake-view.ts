@@ -130,10 +130,15 @@ export class FakeView implements GatewayView {
   readonly orders: string[] = []
   /** What `status` throws; null: it answers. */
   fault: Error | null = null
+  isReading = false
 
   status(): GatewayStatus {
     if (this.fault !== null) throw this.fault
     return this.gateway
+  }
+
+  isReadingSessions(): boolean {
+    return this.isReading
   }
 
   sites(): readonly SiteStatus[] {

@@ -132,6 +132,11 @@ t.test(
     t.equal(found.tolerance?.ms, minute)
     t.equal(found.doubts.clockJumpedAt, now + minute + 5000)
     t.same(found.loss, { since: now - 1000, end: now + minute + 5000, slackMs: 1000 })
+    const clean = recover({ ...input, checkpoint: { ...checkpoint, isClean: true } })
+    t.same([clean.loss, clean.doubts.clockJumpedAt], [null, now + minute], 'nothing came after a clean stop')
+    const later = { ...checkpoint.doubts, clockJumpedAt: now + 60 * minute }
+    const doubted = recover({ ...input, checkpoint: { ...checkpoint, doubts: later } })
+    t.equal(doubted.doubts.clockJumpedAt, now + 60 * minute, 'a doubt that lasts longer goes on')
   },
 )
 

@@ -1,8 +1,10 @@
 // A control plane over stops, kills and jumps of the clock: what it says of a release and how long its tokens are
 // honoured never part, and no time is counted twice.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import t from 'tap'
 import type { SavedCheckpoint } from '../../gateway/controlplane/saved-state.js'
 import { honouredUntil, type Token } from '../../gateway/domain/session.js'
+import type { LifecycleStore } from '../../gateway/domain/ports.js'
 import type { Owner } from '../fixtures/owner.js'
 import { batchOf } from '../ledger/batches.js'
 import { hour, Machine, minute, promiseMs, type Run } from './harness.js'
@@ -34,6 +36,18 @@ async function emptied(t: Owner): Promise<{ readonly machine: Machine; readonly 
   await run.beat()
   if (run.verdictWords('1.0.0') !== 'retirable') throw new Error('1.0.0 is not empty')
   return { machine, run }
+}
+
+/** A store that reads what is committed, as LMDB does, and commits in order. */
+function committing(machine: Machine, isAlive: () => boolean): LifecycleStore {
+  const store = Machine.prototype.store.call(machine, isAlive)
+  let last = Promise.resolve()
+  const commit = (write: () => Promise<void>) => (last = last.then(() => nextTurn()).then(write))
+  return {
+    ...store,
+    put: (key, value) => commit(() => store.put(key, value)),
+    remove: (key) => commit(() => store.remove(key)),
+  }
 }
 
 /** A birth on 1.0.0 at this moment, reported. */
@@ -176,6 +190,59 @@ t.test(
     t.ok(found.kind === 'unknown' && (found.until ?? 0) >= handedOut + promiseMs, 'and may have been many')
   },
 )
+
+t.test(
+  'a clock that stands a little behind after a start makes nobody seem to have idled less',
+  async (t) => {
+    const { machine, run } = await draining(t)
+    await run.kill()
+    machine.monotonic += hour
+    await (await machine.boot()).kill()
+    machine.epochMs -= 4000
+    const again = await machine.boot()
+    await again.pass(1)
+    const token = await bear(again)
+    t.equal(honoured(again, token), token.until, 'it was handed out after the span')
+  },
+)
+
+t.test('so is one that is set back while the state is being saved', async (t) => {
+  const { machine, run } = await draining(t)
+  machine.epochMs += hour
+  await run.pass(1)
+  const handedOut = run.clock.now()
+  const { sessions } = machine
+  const save = sessions.saveSessions.bind(sessions)
+  let goOn = (): void => {}
+  const mayGoOn = new Promise<void>((resolve) => (goOn = resolve))
+  sessions.saveSessions = async (each) => {
+    sessions.saveSessions = () => Promise.reject(new Error('no space left'))
+    await mayGoOn
+    await save(each)
+  }
+  await run.beat()
+  machine.epochMs -= hour
+  await run.pass(1)
+  goOn()
+  await run.settled()
+  await run.kill()
+  sessions.saveSessions = save
+  const next = await machine.boot()
+  await next.pass(1)
+  t.ok(next.clock.now() + next.table.futureToleranceMs > handedOut, 'its tokens are accepted')
+  const found = next.verdict('1.0.0')
+  t.ok(found.kind === 'unknown' && (found.until ?? 0) >= handedOut + promiseMs, 'and may have been many')
+})
+
+t.test('a checkpoint that is given up stays so, whatever is being saved', async (t) => {
+  const { machine, run } = await emptied(t)
+  await run.stop()
+  machine.store = (isAlive) => committing(machine, isAlive)
+  const { state } = (await machine.boot({ restores: false })).plane
+  await Promise.all([state.checkpoint(), state.giveUp(), state.checkpoint()])
+  await state.checkpoint()
+  t.notOk(machine.documents.has('checkpoint'))
+})
 
 t.test('saved sessions that cannot be read are a lost state, though workers serve already', async (t) => {
   const { machine, run } = await emptied(t)

@@ -117,8 +117,6 @@ export class World {
       case 'answer':
         return this.#goOn(step.request)
       case 'pass':
-        // Reading never lasts longer than a minute: a clock that is set back meanwhile is known by the last save.
-        if (step.ms > 2000) await this.#finishReading()
         return this.#pass(step)
       case 'worker-dies':
         this.#worker(step.worker)?.exit('killed')
