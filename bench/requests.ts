@@ -73,16 +73,15 @@ function multiple(rows: readonly Row[], row: Row, reference: string, target: str
   const what = `${row.case}: ${row.contender} / ${reference}`
   const inAll = ratio(rows, row, reference)
   const inQuiet = ratio(rows, row, reference, 'quietUs')
-  if (inAll === null || inQuiet === null) return []
-  return [
-    { what, value: inAll, unit: '×', target },
-    { what: `${what}, in quiet windows`, value: inQuiet, unit: '×', target },
-  ]
+  const named = (name: string, value: number | null): Figure[] =>
+    value === null ? [] : [{ what: name, value, unit: '×', target }]
+  return [...named(what, inAll), ...named(`${what}, in quiet windows`, inQuiet)]
 }
 
 function draw(rows: readonly Row[], versions: Readonly<Record<string, string>>): void {
   const folder = join(process.cwd(), 'docs', 'images')
   mkdirSync(folder, { recursive: true })
-  const usual = rows.filter((row) => row.case === usualCase.name && row.contender !== 'amarre-before')
+  const isShown = (row: Row): boolean => row.contender !== 'amarre-before' && row.quietUs > 0
+  const usual = rows.filter((row) => row.case === usualCase.name && isShown(row))
   writeFileSync(join(folder, 'benchmark.svg'), chartOf(usual, versions, new Date()))
 }

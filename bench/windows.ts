@@ -6,7 +6,7 @@ import { pause } from './programs.js'
 import type { Upstream } from './upstream.js'
 
 const windowMs = 200
-/** What is under way at either end must not count for much: so many requests for each connection. */
+/** What is under way at either end is at most one request a connection: a window lasts for so many of each. */
 const requestsAConnection = 20
 /** Of a window's CPU time: more uncertain ones do not count. */
 const largestDoubt = 0.03
@@ -50,8 +50,10 @@ async function watch(watched: Watched, costs: number[], isOver: () => boolean): 
     const requests = now.requests - before.requests
     if (isOver() || requests < requestsAConnection * watched.connections) continue
     const spentUs = now.cpuUs - before.cpuUs
-    if (now.doubtUs + before.doubtUs < spentUs * largestDoubt) costs.push(spentUs / requests)
-    before = now
+    const isCertain = now.doubtUs + before.doubtUs < spentUs * largestDoubt
+    if (isCertain) costs.push(spentUs / requests)
+    // An uncertain window goes on, unless its beginning is to blame.
+    if (isCertain || before.doubtUs > now.doubtUs) before = now
   }
 }
 

@@ -53,7 +53,10 @@ export interface StartOptions {
 export interface RunningGateway {
   /** The saved sessions have been read. Rejects when they can be neither read nor given up: it cannot go on then. */
   readonly restored: Promise<void>
-  /** Fails readiness, waits `exitDelay`, lets exchanges finish within `drainOnExit`, keeps the state. */
+  /**
+   * Fails readiness, waits `exitDelay`, lets exchanges finish within `drainOnExit` and what is still read of the saved
+   * sessions come to its end, keeps the state.
+   */
   stop(): Promise<void>
   /** Replaces the workers one after the other. */
   roll(): Promise<void>

@@ -1,5 +1,6 @@
 // The admin API from the command's side: one method a route, failures as sentences with a remedy. Knows of the gateway
 // only what admin-protocol.ts says.
+import { setTimeout as pause } from 'node:timers/promises'
 import type {
   ExplainBody,
   ExplanationStatus,
@@ -110,7 +111,19 @@ export class AdminClient {
     return this.#answerOf(await this.#send(path, { method, headers, body: JSON.stringify(order) }))
   }
 
+  /** Asked too early (the gateway still reads its saved sessions) it asks again when it is told to. */
   async #send(path: string, request: RequestInit): Promise<Response> {
+    const deadline = performance.now() + answerTimeoutMs
+    for (;;) {
+      const response = await this.#sendOnce(path, request)
+      const waitMs = Number(response.headers.get('retry-after')) * 1000
+      if (response.status !== 503 || waitMs === 0 || performance.now() + waitMs > deadline) return response
+      await response.arrayBuffer()
+      await pause(waitMs)
+    }
+  }
+
+  async #sendOnce(path: string, request: RequestInit): Promise<Response> {
     const { url, foundBy } = this.#place
     try {
       return await fetch(url + path, { ...request, signal: AbortSignal.timeout(answerTimeoutMs) })

@@ -183,6 +183,8 @@ export class ControlPlane implements SupervisorEvents {
       this.events.add('state-lost', 'the saved sessions cannot be read: verdicts are unknown for one promise')
     }
     await ledgerKeeper.resume()
+    // Nobody reads figures of these sessions beside verdicts that were made without.
+    this.judge()
     await this.state.checkpoint()
   }
 
@@ -369,7 +371,7 @@ export class ControlPlane implements SupervisorEvents {
   /** Stops the beat and keeps everything; the workers have left before. */
   async stop(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
-    // Stopped before its sessions were read, it vouches for nothing that came since.
+    // Without its saved sessions it vouches for nothing that came since.
     const isKnown = !this.parts.ledger.isSuspended
     if (isKnown) {
       this.#watchClock()
@@ -391,10 +393,7 @@ function publishedSettings(issuer: string, gateway: GatewaySettings, workers: nu
     log.access.kind === 'errors'
       ? { share: 0, errors: true }
       : { share: log.access.share, errors: log.access.share > 0 }
-  const shared = {
-    ...limits,
-    connections: Math.ceil(limits.connections / workers),
-    exchanges: Math.ceil(limits.exchanges / workers),
-  }
+  const share = (of: number): number => Math.ceil(of / workers)
+  const shared = { ...limits, connections: share(limits.connections), exchanges: share(limits.exchanges) }
   return { issuer, limits: shared, trustedProxies, via: via ?? '', access }
 }

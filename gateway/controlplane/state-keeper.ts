@@ -71,7 +71,8 @@ export class StateKeeper {
 
   async #checkpoint(isClean: boolean): Promise<void> {
     const { ledgerKeeper, store, clock, evidence } = this.#parts
-    const asOf = isClean ? clock.now() : evidence.asOf
+    // Since the last word of its last worker nobody was served, nor idled.
+    const asOf = evidence.asOf ?? (isClean ? clock.now() : null)
     try {
       if (asOf === null) return await reopenCheckpoint(store, clock.now())
       this.saveLifecycle()

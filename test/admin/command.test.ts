@@ -359,6 +359,17 @@ function screen(): { terminal: Terminal; until(text: string | RegExp): Promise<s
   }
 }
 
+t.test('a command that comes while the saved sessions are being read waits for them', async (t) => {
+  const reading = new FakeView()
+  const answers = [true, false]
+  reading.isReadingSessions = () => answers.shift() ?? false
+  const served = await serveView(reading)
+  t.teardown(() => served.close())
+  const client = new AdminClient({ url: served.url, foundBy: '--admin', tokenFile: 'none' })
+  t.same(await client.sites(), [])
+  t.same(answers, [])
+})
+
 t.test(
   'status --watch refreshes in place, survives a gateway that is away, and gives the terminal back',
   async (t) => {

@@ -425,6 +425,7 @@ export class Run {
       worker.exit('exit code 0')
     }
     await left
+    if (this.plane.parts.ledger.isSuspended) await this.restore()
     await this.plane.stop()
     this.#isAlive = false
   }

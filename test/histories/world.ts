@@ -293,7 +293,6 @@ export class World {
       for (const worker of this.#workers) worker.takeAll()
       while (this.#waiting.length > 0) this.#goOn(0)
       for (const worker of this.run.workers as RoutingWorker[]) worker.isPrompt = true
-      await this.#finishReading()
       await this.run.stop()
     } else {
       this.#seeStreams()
