@@ -24,7 +24,7 @@ export function chartOf(rows: readonly Row[], versions: Readonly<Record<string, 
   const sorted = rows.toSorted((a, b) => a.quietUs - b.quietUs)
   const most = Math.max(...sorted.map((row) => row.quietUs))
   const height = top + sorted.length * (barHeight + gap) + 4
-  const caption = `CPU time of one request in µs, less is better (2 KiB, 64 connections, one core; quiet windows of the run)`
+  const caption = `CPU time of one request in µs, less is better (2 KiB, 64 connections, one core, quiet windows)`
   const bars = sorted.map((row, i) => {
     const note = [shortVersion(versions[row.contender] ?? ''), duties[row.contender] ?? '']
     return barOf(row, { y: top + i * (barHeight + gap), share: row.quietUs / most, note: note.join(' · ') })
