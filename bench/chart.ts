@@ -1,5 +1,5 @@
-// The README's chart: CPU time of one request in quiet windows, one bar a contender with its version and what it does of the work, as an
-// SVG that reads on light and dark pages.
+// The README's chart: CPU time of one request in quiet windows, one bar a contender with its version and what it does of
+// the work, as an SVG that reads on light and dark pages.
 import type { Row } from './report.js'
 
 const barHeight = 22

@@ -24,8 +24,8 @@ export interface SavedLifecycle {
 
 /**
  * Up to `asOf` everything was known and is saved; `isClean`: nothing came after it. `writtenAt`, never before `asOf`:
- * tokens were handed out up to about then, by the clock that ran. Spans stand beside the promises that they have been added to, so that neither
- * is ever read without the other.
+ * tokens were handed out up to about then, by the clock that ran. Spans stand beside the promises that they have been
+ * added to, so that neither is ever read without the other.
  */
 export interface SavedCheckpoint {
   readonly version: typeof checkpointVersion

@@ -8,7 +8,10 @@ import { promiseSpanMs } from '../domain/session.js'
 import type { SitePolicy } from '../domain/site-policy.js'
 import { compareVersions, type VersionOrder } from '../domain/version-order.js'
 
-/** The longest promises under a policy that is no longer in force, and when it ceased to be; Infinity: a worker may still go by it. */
+/**
+ * The longest promises under a policy that is no longer in force, and when it ceased to be; Infinity: a worker may still
+ * go by it.
+ */
 export interface SupersededPromise {
   readonly promiseMs: number
   /** Of held tokens too. */

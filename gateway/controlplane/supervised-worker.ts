@@ -14,7 +14,7 @@ export interface SupervisedWorker {
   readonly startedAt: number
   state: 'starting' | 'waiting' | 'listening' | 'leaving'
   acknowledged: number
-  /** Since when it has taken none of the publications that it has not taken (monotonic); of no meaning while it has all. */
+  /** Since when it has taken none, while it lacks some (monotonic); of no meaning while it has every publication. */
   behindSince: number
   lastHeardAt: number
   /** It fell silent or behind for too long: it has been killed. */
