@@ -17,7 +17,7 @@ import type {
   ReleaseStatus,
   SiteStatus,
 } from '../controlplane/admin-protocol.js'
-import { Failure } from './failure.js'
+import { Failure, NoAnswer } from './failure.js'
 import { readOrNull } from './gateway-place.js'
 import type { GatewayPlace } from './gateway-place.js'
 
@@ -128,7 +128,7 @@ export class AdminClient {
     try {
       return await fetch(url + path, { ...request, signal: AbortSignal.timeout(answerTimeoutMs) })
     } catch (error) {
-      throw new Failure(
+      throw new NoAnswer(
         `no gateway answers at "${url}" (${reasonOf(error)}), which ${foundBy} names; is it running? ` +
           'name another by --admin or --config',
       )
@@ -166,7 +166,8 @@ function failureOf(problem: ProblemJson, place: GatewayPlace): Failure {
   if (problem.status === 401)
     return new Failure(`"${place.url}" does not take the token of "${place.tokenFile}"`)
   if (problem.rule !== undefined) return new Failure(`refused by the rule "${problem.rule}": ${detail}`)
-  return new Failure(`${problem.title} (${problem.status}): ${detail}`)
+  const text = `${problem.title} (${problem.status}): ${detail}`
+  return problem.status === 503 ? new NoAnswer(text) : new Failure(text)
 }
 
 /** The cause that fetch wraps: `connect ECONNREFUSED 127.0.0.1:9901`, or the time that has passed. */

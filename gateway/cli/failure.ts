@@ -2,7 +2,7 @@
 
 /**
  * 0: what was asked for. 1: it failed. 2: the command line is wrong, or there is no such site or release. Of `wait`
- * also 3: time is up and the verdict is unknown, 4: time is up.
+ * also 3: nothing certain can be said, 4: time is up.
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4
 
@@ -14,5 +14,13 @@ export class Failure extends Error {
     super(message)
     this.name = 'Failure'
     this.exitCode = exitCode
+  }
+}
+
+/** Nobody answers, or not yet: asked again later, he may. */
+export class NoAnswer extends Failure {
+  constructor(message: string) {
+    super(message)
+    this.name = 'NoAnswer'
   }
 }

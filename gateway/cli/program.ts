@@ -158,7 +158,7 @@ asking('recall', 'move everybody on a former release to another one that can tak
 
 asking(
   'wait',
-  'block until a release is retirable; exits 0 then, 4 when time is up, 3 when the verdict is unknown by then, 2 without such a release',
+  'block until a release is retirable; exits 0 then, 4 when time is up, 3 when nothing certain can be said, 2 without such a release',
 )
   .argument('<site>')
   .argument('<version>')

@@ -3,7 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { ReleaseStatus, RolloutStatus } from '../controlplane/admin-protocol.js'
 import type { AdminClient, ReleaseName } from './admin-client.js'
-import { Failure } from './failure.js'
+import { Failure, NoAnswer } from './failure.js'
 import type { ExitCode } from './failure.js'
 import type { Terminal } from './terminal.js'
 
@@ -19,39 +19,73 @@ export interface WaitOptions extends ReleaseName {
 }
 
 const lookMs = 500
+/** The most that one reading of the event log gives. */
+const mostEvents = 1000
 const barWidth = 24
 
-/** 0 reached; 4 not within the time; 3 not within the time, and nothing certain can be said; 2 no such release. */
+/**
+ * 0 reached; 4 not within the time; 3 when nothing certain can be said: not within the time, or for good where the
+ * release is gone and nothing tells that it was retired; 2 no such release. A gateway that is away for a while (it is
+ * restarted) is waited for.
+ */
 export async function wait(client: AdminClient, terminal: Terminal, options: WaitOptions): Promise<ExitCode> {
   const deadline = performance.now() + options.timeoutMs
   const progress = new Progress(terminal)
-  let release = await client.release(options)
+  let seen: Seen = await client.release(options)
   let wasCandidate = false
-  while (!isReached(release, options.for)) {
-    progress.show(release)
-    wasCandidate ||= release.rollout !== null
-    if (wasCandidate && options.for === 'active' && release.state !== 'active') throw abortedFailure(release)
-    if (release.state === 'rejected')
-      throw new Failure(`"${options.version}" is rejected: ${release.rejected}`)
-    if (performance.now() >= deadline) return timedOut(release, progress)
+  while (!isReached(seen, options.for)) {
+    if (!isRelease(seen)) progress.say(seen.away)
+    else {
+      wasCandidate ||= seen.rollout !== null
+      if (wasCandidate && options.for === 'active' && seen.state !== 'active') throw abortedFailure(seen)
+      if (seen.state === 'rejected') throw new Failure(`"${options.version}" is rejected: ${seen.rejected}`)
+      progress.show(seen)
+    }
+    if (performance.now() >= deadline) return timedOut(seen, progress)
     await pause(Math.min(lookMs, Math.max(0, deadline - performance.now())))
     const next = await nextLook(client, options)
-    // A retired release whose file is gone is forgotten: it was waited for long enough.
-    if (next === null) break
-    release = next
+    if (next === 'retired') break
+    seen = next
   }
   progress.end(`${options.site} ${options.version} is ${options.for}`)
   return 0
 }
 
-async function nextLook(client: AdminClient, options: WaitOptions): Promise<ReleaseStatus | null> {
+/** What a look finds: the release, or why nobody answers. */
+type Seen = ReleaseStatus | { readonly away: string }
+
+function isRelease(seen: Seen): seen is ReleaseStatus {
+  return !('away' in seen)
+}
+
+async function nextLook(client: AdminClient, options: WaitOptions): Promise<Seen | 'retired'> {
   try {
     return await client.release(options)
   } catch (error) {
-    const isForgotten = error instanceof Failure && error.exitCode === 2 && options.for !== 'active'
-    if (isForgotten) return null
+    if (error instanceof NoAnswer) return { away: error.message }
+    const isGone = error instanceof Failure && error.exitCode === 2 && options.for !== 'active'
+    if (isGone) return lastWords(client, options, error.message)
     throw error
   }
+}
+
+/** A release is gone when it is retired and its file too. Any other that is gone may have had sessions. */
+async function lastWords(
+  client: AdminClient,
+  { site, version }: WaitOptions,
+  gone: string,
+): Promise<Seen | 'retired'> {
+  try {
+    const events = await client.events(mostEvents)
+    const last = events.find(
+      (each) => each.type === 'transition' && each.site === site && each.release === version,
+    )
+    if (last?.to === 'retired') return 'retired'
+  } catch (error) {
+    if (error instanceof NoAnswer) return { away: error.message }
+    throw error
+  }
+  throw new Failure(`${gone} any more, and the event log does not tell that it was retired`, 3)
 }
 
 /** A candidate that lost its births gets none again by itself. */
@@ -62,14 +96,19 @@ function abortedFailure({ site, version, state }: ReleaseStatus): Failure {
 }
 
 /** A candidate is active in the sense of who waits when its rollout is over. */
-function isReached(release: ReleaseStatus, awaited: AwaitedState): boolean {
-  if (awaited === 'active' && release.rollout !== null) return false
-  return release.state === awaited || (awaited === 'retirable' && release.state === 'retired')
+function isReached(seen: Seen, awaited: AwaitedState): boolean {
+  if (!isRelease(seen)) return false
+  if (awaited === 'active' && seen.rollout !== null) return false
+  return seen.state === awaited || (awaited === 'retirable' && seen.state === 'retired')
 }
 
-function timedOut(release: ReleaseStatus, progress: Progress): ExitCode {
-  progress.end(`${release.site} ${release.version} is ${release.state}: ${release.verdict.text}`)
-  return release.verdict.kind === 'unknown' ? 3 : 4
+function timedOut(seen: Seen, progress: Progress): ExitCode {
+  if (!isRelease(seen)) {
+    progress.end(seen.away)
+    return 3
+  }
+  progress.end(`${seen.site} ${seen.version} is ${seen.state}: ${seen.verdict.text}`)
+  return seen.verdict.kind === 'unknown' ? 3 : 4
 }
 
 /** One line that is written over where somebody looks; else a line whenever it changes. */
@@ -84,12 +123,15 @@ class Progress {
 
   show(release: ReleaseStatus): void {
     const text = progressText(release)
+    this.say(text, `${bar(this.#done(release))} ${text}`)
+  }
+
+  say(text: string, line = text): void {
     if (!this.#terminal.isInteractive) {
       if (text !== this.#last) this.#terminal.out.write(`${text}\n`)
       this.#last = text
       return
     }
-    const line = `${bar(this.#done(release))} ${text}`
     this.#terminal.out.write(`\r\u001b[K${line.slice(0, this.#terminal.size().columns - 1)}`)
   }
 

@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import t from 'tap'
+import { RuleRefusal } from '../../gateway/controlplane/rule-refusal.js'
 import { productVersion } from '../../gateway/product.js'
 import { FakeDesk } from './fake-desk.js'
 import { event, FakeView, releaseReading, releaseStatus } from './fake-view.js'
@@ -302,6 +303,53 @@ t.test("a rule's refusal is a 409 that names the rule", async (t) => {
     rule: 'retire-needs-retirable',
   })
   t.equal((await post('/api/v1/sites/shop/releases/7/retire', { authorization })).status, 404)
+})
+
+interface Operation {
+  readonly operationId: string
+  readonly responses: Readonly<Record<string, unknown>>
+  readonly security?: unknown
+}
+
+t.test('of every change that the document lists, each refusal that it names is given', async (t) => {
+  const bodies: Readonly<Record<string, string>> = { recall: '{"to":"1.1.0"}' }
+  const document = (await (await get('/api/v1/openapi.json')).json()) as {
+    paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+  }
+  const changes = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods)
+      .filter(([, { security }]) => security !== undefined)
+      .map(([method, operation]) => ({ path, method: method.toUpperCase(), operation })),
+  )
+  t.equal(changes.length, 12, changes.map(({ operation }) => operation.operationId).join(' '))
+  const [ordersBefore, askedBefore] = [view.orders.length, desk.asked.length]
+  for (const { path, method, operation } of changes) {
+    const { operationId, responses } = operation
+    const send = async (
+      found: { site?: string; version?: string },
+      headers: Record<string, string> = {},
+    ): Promise<readonly [number, unknown]> => {
+      const place = path
+        .replace('{site}', found.site ?? 'shop')
+        .replace('{version}', found.version ?? '1.0.0')
+      const body = bodies[operationId] ?? '{}'
+      const response = await fetch(server.url + place, { method, headers: { ...json, ...headers }, body })
+      return [response.status, await problemOf(response)]
+    }
+    t.equal((await send({}, { authorization: 'Bearer wrong' }))[0], 401, `${operationId}: the token`)
+    if (path.includes('{site}')) t.equal((await send({ site: 'nosuch' }))[0], 404, `${operationId}: the site`)
+    if (path.includes('{version}')) {
+      t.equal((await send({ version: '7' }))[0], 404, `${operationId}: the release`)
+      t.equal((await send({}, { 'if-match': '"4"' }))[0], 412, `${operationId}: its generation`)
+      t.ok('412' in responses, operationId)
+    }
+    view.refusal = desk.refusal = new RuleRefusal('not-today', 'it is Sunday')
+    t.match(await send({}), [409, { rule: 'not-today', detail: 'it is Sunday' }], `${operationId}: a rule`)
+    view.refusal = desk.refusal = null
+    t.ok('409' in responses, operationId)
+  }
+  t.equal(view.orders.length, ordersBefore, 'nothing is ordered')
+  t.equal(desk.asked.length, askedBefore, 'nothing is asked')
 })
 
 t.test('a fault of the gateway is a 500 without a word of it, and in the log', async (t) => {

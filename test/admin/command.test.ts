@@ -447,6 +447,44 @@ t.test('wait for active lasts as long as a rollout, and fails when that is abort
   t.equal(rolloutDone({ ...rollout, endsBy: rollout.startedAt }, now), 1)
 })
 
+t.test(
+  'wait goes on while the gateway is away, and takes no release for retired that is only gone',
+  async (t) => {
+    const other = new FakeView()
+    const release = releaseStatus({ version: '1.0.0', state: 'draining' })
+    const sites = [{ ...view.siteList[0]!, releases: [release] }]
+    other.siteList = sites
+    const first = await serveView(other)
+    const client = new AdminClient({ url: first.url, foundBy: '--admin', tokenFile: 'none' })
+    const waitOn = ({ terminal }: { terminal: Terminal }, timeoutMs = Infinity): Promise<number> =>
+      wait(client, terminal, { site: 'shop', version: '1.0.0', for: 'retirable', timeoutMs })
+
+    const [brief, shown] = [screen(), screen()]
+    const early = waitOn(brief, 1000)
+    const waiting = waitOn(shown)
+    await Promise.all([brief, shown].map((each) => each.until(/1\.0\.0 draining/)))
+    await first.close()
+    await shown.until(/no gateway answers/)
+    t.equal(await early, 3, 'time is up while nobody answers: nothing certain can be said')
+    const again = await serveView(other, desk, first.port)
+    t.teardown(() => again.close())
+    await shown.until(/1\.0\.0 draining/)
+    other.eventList = [{ ...event(7), to: 'draining' }]
+    other.siteList = [{ ...sites[0]!, releases: [] }]
+    await t.rejects(waiting, {
+      exitCode: 3,
+      message: /no release "1\.0\.0" .* does not tell that it was retired/,
+    })
+
+    other.siteList = sites
+    const last = waitOn(shown)
+    await shown.until(/1\.0\.0 draining/)
+    other.eventList = [{ ...event(8), to: 'retired' }, ...other.eventList]
+    other.siteList = [{ ...sites[0]!, releases: [] }]
+    t.equal(await last, 0, 'retired between two looks, and its file gone')
+  },
+)
+
 const planned: PlanStatus = {
   site: 'shop',
   version: '2.4.0',

@@ -7,12 +7,16 @@ import type {
 import type { ExplainQuestion } from '../../gateway/controlplane/explained-request.js'
 import type { Desk } from '../../gateway/controlplane/operator-desk.js'
 import type { PreviewOrder } from '../../gateway/controlplane/preview-link.js'
+import type { RuleRefusal } from '../../gateway/controlplane/rule-refusal.js'
 import { releaseStatus } from './fake-view.js'
 
 export class FakeDesk implements Desk {
   readonly asked: string[] = []
+  /** What previews and explanations are refused by; null: each is given. */
+  refusal: RuleRefusal | null = null
 
   preview(site: string, version: string, { by, ttlMs, url }: PreviewOrder): Promise<PreviewLink> {
+    if (this.refusal !== null) return Promise.reject(this.refusal)
     this.asked.push(`preview ${site} ${version} ${ttlMs} ${url} by ${by}`)
     const until = new Date(ttlMs).toISOString()
     return Promise.resolve({ site, version, url: `${url ?? 'http://localhost/'}?amarre-preview=x`, until })
@@ -28,6 +32,7 @@ export class FakeDesk implements Desk {
   }
 
   explain(site: string, question: ExplainQuestion): Promise<ExplanationStatus> {
+    if (this.refusal !== null) return Promise.reject(this.refusal)
     this.asked.push(`explain ${site} ${JSON.stringify(question)}`)
     return Promise.resolve({
       text: 'stays on "1.0.0", by rule 3 (own release)',

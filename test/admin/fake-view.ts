@@ -130,6 +130,8 @@ export class FakeView implements GatewayView {
   readonly orders: string[] = []
   /** What `status` throws; null: it answers. */
   fault: Error | null = null
+  /** What every order is refused by; null: each is carried out. */
+  refusal: RuleRefusal | null = null
   isReading = false
 
   status(): GatewayStatus {
@@ -162,6 +164,7 @@ export class FakeView implements GatewayView {
   }
 
   rotateKeys(by: string): Promise<{ readonly keyId: number }> {
+    if (this.refusal !== null) return Promise.reject(this.refusal)
     this.orders.push(`rotate by ${by}`)
     return Promise.resolve({ keyId: 4 })
   }
@@ -187,6 +190,7 @@ export class FakeView implements GatewayView {
   }
 
   #frozen(name: string, order: Order, frozen: boolean): Promise<SiteStatus> {
+    if (this.refusal !== null) return Promise.reject(this.refusal)
     const site = this.siteList.find((each) => each.site === name)
     if (site === undefined) return Promise.reject(new RuleRefusal('no-such-site', name))
     this.orders.push(`${frozen ? 'freeze' : 'unfreeze'} ${name} by ${order.by}`)
@@ -198,6 +202,7 @@ export class FakeView implements GatewayView {
     state: ReleaseStatus['state'],
     { site, version, order }: { site: string; version: string; order: Order },
   ): Promise<ReleaseStatus> {
+    if (this.refusal !== null) return Promise.reject(this.refusal)
     const release = this.releases(site)?.find((each) => each.version === version)
     if (release === undefined) return Promise.reject(new RuleRefusal('no-such-release', version))
     this.orders.push(`${verb} ${site} ${version} by ${order.by}${order.force ? ', forced' : ''}`)
@@ -219,6 +224,7 @@ export class FakeView implements GatewayView {
   }
 
   retire(site: string, version: string, order: Order): Promise<ReleaseStatus> {
+    if (this.refusal !== null) return Promise.reject(this.refusal)
     const release = this.releases(site)?.find((each) => each.version === version)
     if (release?.state !== 'retirable') {
       return Promise.reject(

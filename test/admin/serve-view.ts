@@ -1,4 +1,4 @@
-// The real admin address over a view in memory, on a free port of the loopback.
+// The real admin address over a view in memory, on a port of the loopback, a free one unless it is named.
 import { listenAdmin } from '../../gateway/adapters/fastify-admin.js'
 import { createMetrics } from '../../gateway/adapters/prom-metrics.js'
 import { createAdminApi } from '../../gateway/controlplane/admin-api.js'
@@ -18,11 +18,15 @@ export interface ServedView {
   close(): Promise<void>
 }
 
-export async function serveView(view: GatewayView, desk: Desk = new FakeDesk()): Promise<ServedView> {
+export async function serveView(
+  view: GatewayView,
+  desk: Desk = new FakeDesk(),
+  wantedPort = 0,
+): Promise<ServedView> {
   const logged: (LogFields | undefined)[] = []
   const log = { ...nullLog, error: (_message: string, fields?: LogFields) => void logged.push(fields) }
   const api = createAdminApi({ view, desk, metrics: createMetrics(view) })
-  const listener = await listenAdmin({ host: '127.0.0.1', port: 0, api, token, log })
+  const listener = await listenAdmin({ host: '127.0.0.1', port: wantedPort, api, token, log })
   const { port } = listener
   return { url: `http://127.0.0.1:${port}`, port, logged, close: () => listener.close() }
 }
