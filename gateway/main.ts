@@ -1,7 +1,6 @@
 // Composition root of the main process: the only file that sees every part of the control plane. Starts the gateway,
 // stops it in order, and says why when it cannot.
 import { randomBytes } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -9,12 +8,14 @@ import { ChokidarConfigSource } from './adapters/chokidar-config-source.js'
 import { ConfigKeeper, findKeptConfig, isInForce } from './adapters/kept-config.js'
 import { httpPost } from './adapters/http-post.js'
 import { httpProbe } from './adapters/http-probe.js'
-import { generateKeyRing, readKeyFile, writeKeyFile } from './adapters/key-file.js'
+import { writeKeyFile } from './adapters/key-file.js'
 import { openLmdbStore, type LmdbStore } from './adapters/lmdb-store.js'
 import { createLog, type AdjustableLog } from './adapters/pino-log.js'
+import type { AdminListener } from './adapters/fastify-admin.js'
 import { claimPort } from './adapters/port-check.js'
 import { claimListeners, type PublicListeners } from './adapters/public-listeners.js'
 import { endOnUncaughtError, onRollSignal, stopSignal } from './adapters/process-signals.js'
+import { openKeyRing, readWebhooks, type OpenedKeyRing } from './adapters/secret-files.js'
 import { lockState } from './adapters/state-lock.js'
 import { SystemClock } from './adapters/system-clock.js'
 import { readToken } from './adapters/token-file.js'
@@ -28,7 +29,6 @@ import type {
 import type { GatewaySettings } from './controlplane/config/gateway-settings.js'
 import { keysNeedingRestart } from './controlplane/config/restart-keys.js'
 import { ControlPlane } from './controlplane/control-plane.js'
-import type { SavedKeyRing } from './controlplane/key-ring.js'
 import { LedgerKeeper } from './controlplane/ledger-keeper.js'
 import { Journal } from './controlplane/ledger/journal.js'
 import { recover } from './controlplane/recovery.js'
@@ -151,28 +151,60 @@ interface Assembly {
   readonly log: AdjustableLog
 }
 
-/** Forks the workers first; what the main process needs beside them is made meanwhile. */
-async function assemble({
-  directory,
-  stateDirectory,
-  store,
-  config,
-  log,
-}: Assembly): Promise<RunningGateway> {
+/** What the outside must give before anything runs: a start fails here, or not at all. */
+interface Claimed {
+  readonly webhooks: readonly WebhookTarget[]
+  readonly front: PublicListeners
+  readonly adminPlace: AdminPlace
+  readonly keys: OpenedKeyRing
+}
+
+/** From what is claimed to a gateway that serves: in the order in which its first visitor waits for it. */
+async function assemble(assembly: Assembly): Promise<RunningGateway> {
+  const { stateDirectory, store, config, log } = assembly
   const settings = config.gateway
-  const webhooks = await readWebhooks(settings)
-  const front = await claimListeners(settings.listen, stateDirectory)
-  const adminPlace = await claimAdmin(settings.admin, stateDirectory)
+  const claimed: Claimed = {
+    webhooks: await readWebhooks(settings),
+    front: await claimListeners(settings.listen, stateDirectory),
+    adminPlace: await claimAdmin(settings.admin, stateDirectory),
+    keys: await openKeyRing(settings, stateDirectory, log),
+  }
   const clock = new SystemClock()
-  const { ring, ringFile, isGenerated } = await keyRing(settings, stateDirectory, log)
-  const journal = new Journal()
-  const ledger = new SessionLedger({ maxSessions: settings.limits.sessions, journal })
-  ledger.suspend()
-  const ledgerKeeper = new LedgerKeeper({ ledger, journal, store })
+  const plane = joinControlPlane(assembly, claimed, clock)
+  const { supervisor } = plane.parts
+  plane.start()
+  await reopenCheckpoint(store, clock.now())
+  supervisor.listen(claimed.front.listeners)
+  const roll = workerRoll(plane)
+  claimed.front.watch(log, supervisor, roll)
+  // Their first answer goes before: reading this code would keep them waiting for a word from here.
+  await atMost(longestOpeningMs, supervisor.accepting())
+  const startedAt = clock.now()
+  // Nor do they need the ledger: reading ten million sessions takes seconds.
+  const restored = restoreLedger(plane)
+  await atMost(longestReadingMs, restored)
+  const admin = await openAdmin(plane, claimed, startedAt)
+  tellPlaces(assembly, claimed.front, admin)
+  const keeper = new ConfigKeeper(stateDirectory, process.env, log)
+  const source = watchConfig({ directory: assembly.directory, plane, front: claimed.front, log, keeper })
+  const stop = (): Promise<void> => leave({ plane, front: claimed.front, admin, source, keeper, restored })
+  return { restored, roll: () => roll.now(), stop }
+}
+
+/** Forks the workers first; what the main process needs beside them is made meanwhile. */
+function joinControlPlane(
+  { store, config, log }: Assembly,
+  { webhooks, keys }: Claimed,
+  clock: SystemClock,
+): ControlPlane {
+  const settings = config.gateway
   const lifecycle = readLifecycle(store)
   const checkpoint = readCheckpoint(store)
   const freshIssuer = randomBytes(8).toString('hex')
   const recovery = recover({ lifecycle, checkpoint, freshIssuer, now: clock.now() })
+  const journal = new Journal()
+  const ledger = new SessionLedger({ maxSessions: settings.limits.sessions, journal })
+  ledger.suspend()
   const supervisor: Supervisor = new Supervisor({
     fork: (observer) => forkWorker(frontsOf(settings), observer),
     count: settings.workers === 'auto' ? availableParallelism() : settings.workers,
@@ -196,10 +228,14 @@ async function assemble({
       log,
       store,
       ledger,
-      ledgerKeeper,
+      ledgerKeeper: new LedgerKeeper({ ledger, journal, store }),
       supervisor,
       probe: httpProbe,
-      keys: { ring, write: (next) => writeKeyFile(ringFile, next), randomSecret: () => randomBytes(32) },
+      keys: {
+        ring: keys.ring,
+        write: (next) => writeKeyFile(keys.file, next),
+        randomSecret: () => randomBytes(32),
+      },
       webhooks,
       post: httpPost,
       recovery,
@@ -208,61 +244,82 @@ async function assemble({
     },
     config,
   )
-  plane.start()
-  await reopenCheckpoint(store, clock.now())
-  supervisor.listen(front.listeners)
-  const roll = new WorkerRoll(() => {
+  return plane
+}
+
+function workerRoll(plane: ControlPlane): WorkerRoll {
+  const { supervisor, log } = plane.parts
+  return new WorkerRoll(() => {
     const { drainOnExitMs } = plane.config.gateway.limits
     log.info('replacing the workers', { drainOnExitMs })
     return supervisor.roll(drainOnExitMs)
   })
-  front.watch(log, supervisor, roll)
-  // Their first answer goes before: reading this code would keep them waiting for a word from here.
-  await Promise.race([supervisor.accepting(), delay(longestOpeningMs, null, { ref: false })])
-  const startedAt = clock.now()
-  // Nor do they need the ledger: reading ten million sessions takes seconds.
-  const restored = restoreLedger(plane)
-  await Promise.race([restored, delay(longestReadingMs, null, { ref: false })])
+}
+
+/** Waits for what comes, but not longer. */
+async function atMost(ms: number, awaited: Promise<unknown>): Promise<void> {
+  await Promise.race([awaited, delay(ms, null, { ref: false })])
+}
+
+async function openAdmin(
+  plane: ControlPlane,
+  { front, adminPlace, keys }: Claimed,
+  startedAt: number,
+): Promise<AdminListener> {
   const { GatewayReader, OperatorDesk, listenAdmin, createAdminApi, createMetrics } = await loadAdmin()
-  const view = new GatewayReader({
-    plane,
-    startedAt,
-    publicUrl: () => front.urls.http,
-    usesGeneratedKeys: isGenerated,
-  })
+  const publicUrl = (): string => front.urls.http
+  const view = new GatewayReader({ plane, startedAt, publicUrl, usesGeneratedKeys: keys.isGenerated })
   const desk = new OperatorDesk({ plane, urls: () => front.urls, randomBytes: () => randomBytes(8) })
-  const admin = await listenAdmin({
-    ...adminPlace,
-    api: createAdminApi({ view, desk, metrics: createMetrics(view) }),
-    log,
-  })
-  const { http, https } = front.urls
+  const api = createAdminApi({ view, desk, metrics: createMetrics(view) })
+  return listenAdmin({ ...adminPlace, api, log: plane.parts.log })
+}
+
+function tellPlaces(
+  { directory, stateDirectory, log }: Assembly,
+  { urls }: PublicListeners,
+  admin: AdminListener,
+): void {
   const places = { config: directory, state: stateDirectory }
-  log.info('amarre runs', { public: http, secure: https, admin: admin.port, ...places })
-  const keeper = new ConfigKeeper(stateDirectory, process.env, log)
-  const source = watchConfig({ directory, plane, front, log, keeper })
-  return {
-    restored,
-    roll: () => roll.now(),
-    async stop() {
-      plane.readiness.leave()
-      const { exitDelayMs, drainOnExitMs } = plane.config.gateway.limits
-      log.info('leaving', { exitDelayMs, drainOnExitMs })
-      await delay(exitDelayMs)
-      await source.close()
-      await keeper.flush()
-      front.close()
-      await supervisor.leave(drainOnExitMs)
-      // With what was read before the state vouches for everything.
-      await restored
-      await plane.stop()
-      await admin.close()
-    },
-  }
+  log.info('amarre runs', { public: urls.http, secure: urls.https, admin: admin.port, ...places })
+}
+
+interface Leaving {
+  readonly plane: ControlPlane
+  readonly front: PublicListeners
+  readonly admin: AdminListener
+  readonly source: ChokidarConfigSource
+  readonly keeper: ConfigKeeper
+  readonly restored: Promise<void>
+}
+
+/** Workers go first, and the admin address, which tells what is still waited for, last. */
+async function leave({ plane, front, admin, source, keeper, restored }: Leaving): Promise<void> {
+  const { supervisor, log } = plane.parts
+  plane.readiness.leave()
+  const { exitDelayMs, drainOnExitMs } = plane.config.gateway.limits
+  log.info('leaving', { exitDelayMs, drainOnExitMs })
+  await delay(exitDelayMs)
+  await source.close()
+  await keeper.flush()
+  front.close()
+  await supervisor.leave(drainOnExitMs)
+  // With what was read before the state vouches for everything.
+  await restored
+  await plane.stop()
+  await admin.close()
+}
+
+interface AdminPlace {
+  readonly host: string
+  readonly port: number
+  readonly token: string
 }
 
 /** It listens last, when workers serve: what would keep it from that is a refusal before the first of them does. */
-async function claimAdmin({ listen, tokenFile }: GatewaySettings['admin'], stateDirectory: string) {
+async function claimAdmin(
+  { listen, tokenFile }: GatewaySettings['admin'],
+  stateDirectory: string,
+): Promise<AdminPlace> {
   if (listen.port !== 0) await claimPort(listen.host, listen.port)
   const token = await readToken(tokenFile ?? join(stateDirectory, 'admin-token'), tokenFile === null)
   return { ...listen, token }
@@ -284,41 +341,6 @@ async function loadAdmin() {
 function frontsOf({ listen: { http, https }, limits }: GatewaySettings): FrontPreparation {
   const engines = new Set([http, ...(https === null ? [] : [https])].map(({ engine }) => engine))
   return { engines: [...engines], requestHeadBytes: limits.requestHeadBytes }
-}
-
-async function keyRing(
-  settings: GatewaySettings,
-  stateDirectory: string,
-  log: AdjustableLog,
-): Promise<{ ring: SavedKeyRing; ringFile: string; isGenerated: boolean }> {
-  const given = settings.keys.file
-  const ringFile = given ?? join(stateDirectory, 'keys.json')
-  const found = await readKeyFile(ringFile)
-  if (given !== null && found === null) {
-    throw new Error(
-      `the key ring "${given}" does not exist: create it, or leave keys.file out to have one generated`,
-    )
-  }
-  if (given === null) {
-    log.warn('the token keys live in the state directory: keep it, or every session starts anew', {
-      file: ringFile,
-    })
-  }
-  if (found !== null) return { ring: found, ringFile, isGenerated: given === null }
-  const ring = generateKeyRing(Date.now())
-  await writeKeyFile(ringFile, ring)
-  return { ring, ringFile, isGenerated: true }
-}
-
-async function readWebhooks(settings: GatewaySettings): Promise<WebhookTarget[]> {
-  return Promise.all(
-    settings.webhooks.map(async ({ url, secretFile, events }) => {
-      const secret = (await readFile(secretFile, 'utf8').catch(() => '')).trim()
-      if (secret === '')
-        throw new Error(`the secret of the webhook "${url}" cannot be read from "${secretFile}"`)
-      return { url, secret, events }
-    }),
-  )
 }
 
 async function restoreLedger(plane: ControlPlane): Promise<void> {

@@ -6,7 +6,6 @@ import { longestPreviewMs } from '../domain/preview-pass.js'
 import type { TimeSpan } from '../domain/session.js'
 import type { EndedSession, TouchedPart, WorkerReport } from '../plane-protocol.js'
 import type { LoadedConfig } from './config/desired-state.js'
-import type { GatewaySettings } from './config/gateway-settings.js'
 import { Doubts } from './doubts.js'
 import { EventLog } from './event-log.js'
 import { EvidenceBook } from './evidence-book.js'
@@ -16,6 +15,7 @@ import type { SavedKeyRing } from './key-ring.js'
 import type { LedgerKeeper } from './ledger-keeper.js'
 import { OnceATurn } from './once-a-turn.js'
 import { ProvisionalWindow } from './provisional-window.js'
+import { publishedSettings } from './published-settings.js'
 import { Publisher } from './publisher.js'
 import { Readiness } from './readiness.js'
 import { phantomsOf, type Loss, type Recovery } from './recovery.js'
@@ -385,15 +385,4 @@ export class ControlPlane implements SupervisorEvents {
     this.webhooks.stop()
     await this.parts.store.flushed()
   }
-}
-
-function publishedSettings(issuer: string, gateway: GatewaySettings, workers: number) {
-  const { limits, trustedProxies, via, log } = gateway
-  const access =
-    log.access.kind === 'errors'
-      ? { share: 0, errors: true }
-      : { share: log.access.share, errors: log.access.share > 0 }
-  const share = (of: number): number => Math.ceil(of / workers)
-  const shared = { ...limits, connections: share(limits.connections), exchanges: share(limits.exchanges) }
-  return { issuer, limits: shared, trustedProxies, via: via ?? '', access }
 }

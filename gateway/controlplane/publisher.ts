@@ -4,16 +4,8 @@ import type { ReleaseIndex } from '../domain/ids.js'
 import type { Move } from '../domain/moves.js'
 import type { TimeSpan } from '../domain/session.js'
 import type { SiteSpec } from '../domain/routing-table.js'
-import type { KeyRingSpec, Publication, WorkerLimits } from '../plane-protocol.js'
-
-/** What is published beside the sites; changes rarely. */
-export interface PublishedSettings {
-  readonly issuer: string
-  readonly limits: WorkerLimits
-  readonly trustedProxies: readonly string[]
-  readonly via: string
-  readonly access: { readonly share: number; readonly errors: boolean }
-}
+import type { KeyRingSpec, Publication } from '../plane-protocol.js'
+import type { PublishedSettings } from './published-settings.js'
 
 /** Carries publications to the workers. */
 export interface PublicationChannel {
