@@ -8,8 +8,6 @@ export interface Case {
   readonly connections: number
   /** Rounds are this many times as long: large answers are few. */
   readonly stretch: number
-  /** Whether its answers are so many that a fifth of a second holds enough of them (`windows.ts`). */
-  readonly hasWindows: boolean
 }
 
 /** The load that the targets are set for. */
@@ -20,7 +18,6 @@ export const usualCase: Case = {
   bodyBytes: 0,
   connections: 64,
   stretch: 2,
-  hasWindows: true,
 }
 
 /** All of them, the usual one first. */
@@ -29,7 +26,7 @@ export const cases: readonly Case[] = [
   { ...usualCase, name: 'empty', path: '/0' },
   { ...usualCase, name: '16 KiB', path: '/16k' },
   { ...usualCase, name: '256 KiB', path: '/256k' },
-  { ...usualCase, name: '8 MiB', path: '/8m', connections: 16, hasWindows: false },
+  { ...usualCase, name: '8 MiB', path: '/8m', connections: 16 },
   { ...usualCase, name: 'POST 16 KiB', path: '/post', method: 'POST', bodyBytes: 16_384 },
   { ...usualCase, name: '1 connection', connections: 1 },
   { ...usualCase, name: '1000 connections', connections: 1000, stretch: 3 },

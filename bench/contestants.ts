@@ -24,6 +24,14 @@ const others: readonly Contender[] = [
   nodeProxy('http-proxy', byCookie, true),
 ]
 
+/** The names of all that there may be in a run. */
+export const contenderNames: readonly string[] = [
+  ...others.map(({ name }) => name),
+  'amarre',
+  'amarre-node',
+  'amarre-before',
+]
+
 /** All that are asked for and can run here; who cannot is named. `before`: another build of Amarre. */
 export function contenders(dist: string, only: readonly string[] | null, before: string | null): Contender[] {
   const own = [

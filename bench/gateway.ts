@@ -31,8 +31,13 @@ export interface GatewayPlan {
   readonly environment?: Readonly<Record<string, string>>
 }
 
+/** Where a build has its command. */
+export function programIn(dist: string): string {
+  return join(dist, 'gateway', 'cli', 'amarre.js')
+}
+
 /** A site's file unless told otherwise: any host, and health that the first probe proves. */
-export const anyHost = 'hosts: ["*"]\nhealth: { interval: 1s, healthyAfter: 1 }\n'
+const anyHost = 'hosts: ["*"]\nhealth: { interval: 1s, healthyAfter: 1 }\n'
 
 /** A gateway that may be stopped and started again over the same state and ports. */
 export class BenchGateway {
@@ -98,9 +103,9 @@ export class BenchGateway {
     const lines = [`listen: { http: ${http} }`, `admin: { listen: 127.0.0.1:${this.adminPort} }`]
     this.write('gateway.yaml', `${lines.join('\n')}\nworkers: ${plan.workers ?? 1}\n`)
     const words = Object.entries(plan.environment ?? {}).map(([name, value]) => `${name}=${value}`)
-    const program = join(plan.dist, 'gateway', 'cli', 'amarre.js')
     const config = join(plan.directory, 'config')
-    return ['env', ...words, 'node', ...(plan.nodeOptions ?? []), program, 'start', '--config', config]
+    const program = ['node', ...(plan.nodeOptions ?? []), programIn(plan.dist)]
+    return ['env', ...words, ...program, 'start', '--config', config]
   }
 
   launch(command: readonly string[]): void {

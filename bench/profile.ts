@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { usualCase } from './cases.js'
 import { amarre } from './contenders/amarre.js'
-import { freePort } from './programs.js'
+import { visitors } from './contestants.js'
+import { demandTools, freePort } from './programs.js'
 import { measure } from './rounds.js'
 import { startUpstream } from './upstream.js'
 
@@ -21,6 +22,7 @@ interface Profile {
   readonly timeDeltas: readonly number[]
 }
 
+demandTools()
 const seconds = Number(process.argv[2] ?? 5)
 const intervalUs = 200
 const rowsShown = 45
@@ -39,7 +41,7 @@ async function runProfiled(profiles: string): Promise<number> {
       releases: upstream.releases,
     })
     try {
-      const cookies = await running.board(200)
+      const cookies = await running.board(visitors)
       const entrant = { name: 'amarre', running, cookies, directory: root }
       const { workerUs, requests } = await measure(entrant, usualCase, { upstream, round: 0, seconds })
       console.log(`${requests} requests, ${workerUs.toFixed(1)} µs CPU each (profiler included)`)

@@ -12,13 +12,43 @@ export const loadCore = 1
 /** A core that is busy for less than this part of the time is at rest. */
 const restingShare = 0.1
 
+// Debian keeps servers where an ordinary user's path does not lead.
+process.env['PATH'] = `${process.env['PATH'] ?? ''}:/usr/sbin`
+
 const running = new Set<ChildProcess>()
-process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
+process.on('exit', () => running.forEach(killWhole))
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
+
+/** Ends with this process, whatever ends that. */
+export function owned<T extends ChildProcess>(child: T): T {
+  running.add(child)
+  child.once('exit', () => running.delete(child))
+  return child
+}
+
+/** Its own children too: those of nginx outlive a master that is killed. */
+function killWhole(child: ChildProcess): void {
+  try {
+    for (const pid of childrenOf(child.pid ?? 0)) process.kill(pid, 'SIGKILL')
+  } catch {
+    // It ended a moment ago.
+  }
+  child.kill('SIGKILL')
+}
 
 /** Whether a program of that name is installed. */
 export function isInstalled(program: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${program}`]).status === 0
+}
+
+/** What every scenario needs: the application, the load, and their places on the cores. */
+const tools = ['nginx', 'wrk', 'taskset', 'chrt']
+
+/** Throws with the remedy where one of them is not there. */
+export function demandTools(): void {
+  const missing = tools.filter((tool) => !isInstalled(tool))
+  if (missing.length > 0)
+    throw new Error(`not installed: ${missing.join(', ')}; run scripts/install-contenders.sh`)
 }
 
 /** The first line of what a program says of its version. */
@@ -31,11 +61,10 @@ export function versionOf(program: string, ...words: string[]): string {
 export function startPinned(core: number | string, command: readonly string[], cwd: string): ChildProcess {
   const errors = join(cwd, 'stderr.log')
   const file = openSync(errors, 'w')
-  const child = spawn('taskset', ['-c', String(core), ...command], { cwd, stdio: ['ignore', 'ignore', file] })
+  const words = ['-c', String(core), ...command]
+  const child = owned(spawn('taskset', words, { cwd, stdio: ['ignore', 'ignore', file] }))
   closeSync(file)
-  running.add(child)
   child.once('exit', (code) => {
-    running.delete(child)
     if (code !== 0 && code !== null) console.error(`${command.join(' ')}: ${readFileSync(errors, 'utf8')}`)
   })
   return child

@@ -8,7 +8,7 @@ export interface Row {
   readonly contender: string
   /** Median of the rounds. */
   readonly workerUs: number
-  /** In the quietest windows. */
+  /** In the quietest windows; NaN of too few. */
   readonly quietUs: number
   readonly userUs: number
   readonly spread: number
@@ -80,7 +80,7 @@ export function tableText(rows: readonly Row[]): string {
     row.contender,
     row.workerUs.toFixed(2),
     Number.isNaN(row.spread) ? '-' : (row.spread * 100).toFixed(0),
-    row.quietUs.toFixed(2),
+    quietText(row.quietUs),
     row.userUs.toFixed(2),
     row.mainUs.toFixed(2),
     ratioText(ratio(rows, row, 'haproxy')),
@@ -93,6 +93,10 @@ export function tableText(rows: readonly Row[]): string {
     String(row.failures),
   ])
   return aligned([columns, ...lines])
+}
+
+function quietText(value: number): string {
+  return Number.isNaN(value) ? '-' : value.toFixed(2)
 }
 
 function ratioText(value: number | null): string {

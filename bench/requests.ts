@@ -6,27 +6,17 @@ import { chartOf } from './chart.js'
 import { contenders, enter } from './contestants.js'
 import { ratio, rowsOf, tableText, type Row } from './report.js'
 import { measure, measureInTurn, type Entrant, type Sample } from './rounds.js'
-import type { Figure, Scenario, Setting } from './scenario.js'
+import type { Figure, Finding, Scenario, Setting } from './scenario.js'
 import { startUpstream } from './upstream.js'
 
-/** How this scenario may be narrowed. */
-export interface RequestsOptions {
-  /** Names of loads; null: all. */
-  readonly cases: readonly string[] | null
-  /** The folder of another build of Amarre, measured beside this one. */
-  readonly before: string | null
+export const requests: Scenario = {
+  name: 'requests',
+  asks: 'what does one request cost, through each contender?',
+  run,
 }
 
-export function requests(options: RequestsOptions): Scenario {
-  return {
-    name: 'requests',
-    asks: 'what does one request cost, through each contender?',
-    run: (setting) => run(setting, options),
-  }
-}
-
-async function run(setting: Setting, { cases: wanted, before }: RequestsOptions) {
-  const { directory, dist, only } = setting
+async function run(setting: Setting): Promise<Finding> {
+  const { directory, dist, only, cases: wanted, before } = setting
   const entrants: Entrant[] = []
   const upstream = await startUpstream(directory)
   try {
@@ -34,7 +24,7 @@ async function run(setting: Setting, { cases: wanted, before }: RequestsOptions)
     for (const contender of known) entrants.push(await enter(contender, upstream, directory))
     const loads = cases.filter(({ name }) => wanted === null || wanted.includes(name))
     // Compilers and caches settle, connections open: not counted.
-    for (const entrant of entrants) await measure(entrant, usualCase, { upstream, round: -1, seconds: 2 })
+    for (const entrant of entrants) await measure(entrant, usualCase, { upstream, round: -1, seconds: 1 })
     const samples: Sample[] = []
     for (const load of loads) samples.push(...(await measureInTurn(entrants, load, { ...setting, upstream })))
     const rows = rowsOf(samples)

@@ -26,7 +26,7 @@ export interface Sample {
   readonly failures: number
   /** CPU time of the worker for each request. */
   readonly workerUs: number
-  /** The same in each of its windows; of a load without windows in the whole round. */
+  /** The same in each of its windows. */
   readonly windowsUs: readonly number[]
   /** Of the whole, outside the kernel. */
   readonly userUs: number
@@ -62,14 +62,13 @@ export async function measure(entrant: Entrant, load: Case, options: RoundOption
   const { result, costs } = await inWindows(running, { pids: workerPids, connections, upstream })
   const workerAfter = cpuTime(workerPids)
   const mainAfter = cpuTime(mainPids)
-  const workerUs = (totalUs(workerAfter) - totalUs(worker)) / result.requests
   return {
     ...result,
     contender: entrant.name,
     case: load.name,
     round,
-    workerUs,
-    windowsUs: load.hasWindows ? costs : [workerUs],
+    workerUs: (totalUs(workerAfter) - totalUs(worker)) / result.requests,
+    windowsUs: costs,
     userUs: (workerAfter.userUs - worker.userUs) / result.requests,
     mainUs: (totalUs(mainAfter) - totalUs(main)) / result.requests,
     residentBytes: workerPids.reduce((sum, pid) => sum + residentBytes(pid), 0),

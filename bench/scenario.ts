@@ -21,8 +21,12 @@ export interface Setting {
   readonly seconds: number
   /** Requests a second where a scenario keeps a rate; null: half of what one worker can carry. */
   readonly rate: number | null
-  /** Names of contenders that take part; null: all. */
+  /** Names of contenders that take part; null: those that the scenario has of itself. */
   readonly only: readonly string[] | null
+  /** Names of loads; null: all. */
+  readonly cases: readonly string[] | null
+  /** The folder of another build of Amarre, measured beside this one; null: none. */
+  readonly before: string | null
 }
 
 /** What a scenario answers: what is told, and what is kept raw. */
@@ -49,6 +53,8 @@ export function figuresText(figures: readonly Figure[]): string {
     .join('\n')
 }
 
+/** NaN: there is none, as of quiet windows where they are too few. */
 function amount(value: number): string {
+  if (Number.isNaN(value)) return '-'
   return Math.abs(value) >= 1000 || Number.isInteger(value) ? value.toFixed(0) : value.toFixed(2)
 }

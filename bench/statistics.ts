@@ -13,8 +13,12 @@ export function spread(values: readonly number[]): number {
   return (Math.max(...values) - Math.min(...values)) / 2 / median(values)
 }
 
-/** The value that a tenth of them do not exceed: what something costs while nothing else disturbs it. NaN of none. */
+/** Fewer say nothing of their quiet end: the least of a handful is chance. */
+const fewestWindows = 10
+
+/** The value that a tenth of them do not exceed: what something costs while nothing else disturbs it. NaN of too few. */
 export function quiet(values: readonly number[]): number {
+  if (values.length < fewestWindows) return Number.NaN
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.ceil(sorted.length / 10) - 1] ?? Number.NaN
 }

@@ -5,14 +5,18 @@ set -euo pipefail
 
 cd "$(dirname "$0")/.."
 contenders=bench/.contenders
+# Where Debian keeps servers; an ordinary user's path does not lead there.
+PATH="$PATH:/usr/sbin"
 
 missing=()
-for program in nginx haproxy caddy wrk taskset; do
-  command -v "$program" >/dev/null || missing+=("${program/taskset/util-linux}")
+for program in nginx haproxy caddy wrk taskset chrt; do
+  command -v "$program" >/dev/null || missing+=("$program")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-  # Nothing is started: the bench runs each with a configuration of its own.
-  apt-get install -y --no-install-recommends "${missing[@]}"
+  # The bench runs each with a configuration of its own: their services are not needed.
+  apt-get update
+  missing=("${missing[@]/taskset/util-linux}")
+  apt-get install -y --no-install-recommends "${missing[@]/chrt/util-linux}"
 fi
 
 mkdir -p "$contenders"

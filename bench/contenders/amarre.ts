@@ -1,6 +1,7 @@
 // Amarre itself, with one worker and everything on that is on by default. The second release is dropped while half of
 // the visitors are on the first, which drains from then on.
-import { BenchGateway, type GatewayPlan } from '../gateway.js'
+import { existsSync } from 'node:fs'
+import { BenchGateway, programIn, type GatewayPlan } from '../gateway.js'
 import { boardByVisit } from '../visits.js'
 import type { Contender, Place } from './contender.js'
 
@@ -14,7 +15,7 @@ export function amarre(
     name,
     does: 'verifies a signed token, counts the session, its release and latencies, sets forwarded headers',
     hasWebSockets: true,
-    missing: () => null,
+    missing: () => (existsSync(programIn(dist)) ? null : `${name}: no build of Amarre in "${dist}"`),
     version: () => `amarre on Node ${process.version}`,
     async start(place) {
       const { directory, port, adminPort } = place

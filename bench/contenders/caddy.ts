@@ -14,7 +14,8 @@ export const caddy: Contender = {
   async start(place) {
     const file = join(place.directory, 'caddy.json')
     writeFileSync(file, JSON.stringify(configuration(place)))
-    const command = ['env', 'GOMAXPROCS=1', `HOME=${place.directory}`, 'caddy', 'run', '--config', file]
+    const environment = ['GOMAXPROCS=1', 'GOGC=400', `HOME=${place.directory}`]
+    const command = ['env', ...environment, 'caddy', 'run', '--config', file]
     const child = startPinned(workerCore, command, place.directory)
     await listening(place.port, 'caddy')
     return {
@@ -27,7 +28,8 @@ export const caddy: Contender = {
   },
 }
 
-// Its best: one scheduler thread for its one core, idle connections enough for every client, no access log.
+// Its best: one scheduler thread for its one core, garbage collected a quarter as often (an eighth less CPU at 2 KiB),
+// idle connections enough for every client, no access log.
 function configuration({ port, releases }: Place) {
   const proxy = {
     handler: 'reverse_proxy',

@@ -26,11 +26,13 @@ export const haproxy: Contender = {
   },
 }
 
-// Its best: one thread, idle upstream connections shared by all clients and never closed for want of room.
+// Its best: one thread; idle upstream connections shared by all clients and never closed for want of room; buffers of
+// 64 KiB, which take a quarter less at 256 KiB and 8 MiB and nothing more at 2 KiB. (`option splice-auto` was dearer.)
 function configuration({ port, releases }: Place): string {
   return `
 global
   nbthread 1
+  tune.bufsize 65536
   maxconn 8192
 defaults
   mode http

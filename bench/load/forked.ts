@@ -2,10 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { loadCore } from '../programs.js'
-
-const running = new Set<ChildProcess>()
-process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')))
+import { loadCore, owned } from '../programs.js'
 
 /** One such process. */
 export class ForkedProgram {
@@ -16,9 +13,7 @@ export class ForkedProgram {
     const file = fileURLToPath(new URL(`./${program}`, import.meta.url))
     const priority = isSleepless ? ['chrt', '--idle', '0'] : []
     const command = ['-c', String(loadCore), ...priority, process.execPath, file, ...words.map(String)]
-    this.#child = spawn('taskset', command, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    running.add(this.#child)
-    this.#child.once('exit', () => running.delete(this.#child))
+    this.#child = owned(spawn('taskset', command, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
   }
 
   /** The next message; rejects when it ends without another. */

@@ -1,7 +1,7 @@
 // WebSocket frames of one fixed text, as both ends of the benchmark send them (RFC 6455 section 5.2). Knows no sockets.
 
 /** The payload of a message in bytes; more than 125, so its length takes two bytes more. */
-export const messageBytes = 128
+const messageBytes = 128
 
 const opening = [0x81, 126, messageBytes >> 8, messageBytes & 0xff] as const
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { loadCore } from '../programs.js'
+import { loadCore, owned } from '../programs.js'
 import { usualHost } from '../visits.js'
 
 export interface Load {
@@ -37,9 +37,8 @@ export async function runLoad(load: Load): Promise<LoadResult> {
   writeFileSync(script, scriptOf(load))
   const url = `http://127.0.0.1:${load.port}`
   const words = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '--timeout', '30s', '-s', script, url]
-  const child = spawn('taskset', ['-c', String(loadCore), 'wrk', ...words], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const command = ['-c', String(loadCore), 'wrk', ...words]
+  const child = owned(spawn('taskset', command, { stdio: ['ignore', 'pipe', 'inherit'] }))
   let text = ''
   child.stdout.setEncoding('utf8').on('data', (piece: string) => (text += piece))
   await once(child, 'close')

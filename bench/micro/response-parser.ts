@@ -1,9 +1,10 @@
 // What parsing one response costs: nanoseconds for a typical head of 12 fields with a body of 2 KiB, whole in one read,
-// and for the same bytes split in the middle of the head.
+// and for the same bytes split in the middle of the head. Usage: node dist/bench/micro/response-parser.js
 import { FieldNames } from '../../gateway/dataplane/upstream/field-names.js'
 import { ParsedHead } from '../../gateway/dataplane/upstream/response-head.js'
 import { ResponseParser, type ResponseSink } from '../../gateway/dataplane/upstream/response-parser.js'
 import { responseFields } from '../../gateway/domain/headers.js'
+import { measureNs } from './measure.js'
 
 const head = [
   'HTTP/1.1 200 OK',
@@ -22,7 +23,6 @@ const head = [
 ].join('\r\n')
 
 const bytes = Buffer.from(`${head}\r\n\r\n${'x'.repeat(2048)}`, 'latin1')
-const rounds = 7
 const perRound = 200_000
 
 class CountingSink implements ResponseSink {
@@ -42,32 +42,22 @@ const sink = new CountingSink()
 const parsedHead = new ParsedHead(new FieldNames(responseFields))
 const parser = new ResponseParser(parsedHead, 16 * 1024, sink)
 
-function measure(name: string, once: () => void): void {
-  const results: number[] = []
-  for (let round = 0; round < rounds; round++) {
-    const before = sink.completed
-    const start = process.hrtime.bigint()
-    for (let i = 0; i < perRound; i++) once()
-    results.push(Number(process.hrtime.bigint() - start) / perRound)
-    if (sink.completed > before + perRound) throw new Error('more responses than were fed')
-  }
-  results.sort((a, b) => a - b)
-  const median = results[Math.floor(rounds / 2)]!
-  console.log(`${name}: ${median.toFixed(0)} ns (best ${results[0]!.toFixed(0)})`)
+/** One response by these pieces; every one must come to its end. */
+function parse(...pieces: readonly Buffer[]): void {
+  const before = sink.completed
+  parser.begin(false)
+  for (const piece of pieces) parser.feed(piece, piece.length)
+  if (sink.completed !== before + 1) throw new Error('the response did not end')
 }
 
 const headLength = head.length + 4
 const cut = 200
+const firstPart = bytes.subarray(0, cut)
 const secondPart = bytes.subarray(cut)
 
 console.log(`head of ${headLength} bytes, 12 fields; body of 2048 bytes`)
-measure('head alone', () => void parsedHead.parse(bytes, 0, bytes.length, false))
-measure('whole response in one read', () => {
-  parser.begin(false)
-  parser.feed(bytes, bytes.length)
+measureNs('head alone', perRound, () => {
+  if (parsedHead.parse(bytes, 0, bytes.length, false) !== headLength) throw new Error('parsed otherwise')
 })
-measure('split in the head', () => {
-  parser.begin(false)
-  parser.feed(bytes, cut)
-  parser.feed(secondPart, secondPart.length)
-})
+measureNs('whole response in one read', perRound, () => parse(bytes))
+measureNs('split in the head', perRound, () => parse(firstPart, secondPart))
