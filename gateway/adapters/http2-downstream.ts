@@ -15,6 +15,11 @@ import type { ComingBody, SlowBodies } from './slow-bodies.js'
 
 const nothing = Buffer.alloc(0)
 
+const resetContent = 205
+/** Node sends no status beyond; a client takes one for an error of the server (RFC 9110 section 15). */
+const highestStatus = 599
+const errorStatus = 500
+
 export class Http2Downstream implements Downstream, ComingBody {
   readonly head: RequestHead
   heardAt = Infinity
@@ -98,16 +103,22 @@ export class Http2Downstream implements Downstream, ComingBody {
   // -- the answer -------------------------------------------------------------------------------------------------------
 
   interim(status: number, fields: FieldBlock): void {
-    if (this.#isOver || this.#isHeadSent) return
+    if (this.#isOver || this.#isHeadSent || this.#isClosed) return
     this.#stream.additionalHeaders({ ...fieldMap(fields), ':status': status })
   }
 
+  /** The exchange has yet to hear of it; Node throws at whoever sends on such a stream. */
+  get #isClosed(): boolean {
+    return this.#stream.destroyed || this.#stream.closed
+  }
+
   start(response: ResponseStart): void {
-    this.#start = response
+    // Node ends the stream with the head of this one, which is to have no body (RFC 9110 section 15.3.6).
+    this.#start = response.status === resetContent ? { ...response, framing: 'none' } : response
   }
 
   write(chunk: Buffer): void {
-    if (!this.#isOver && chunk.length > 0) this.#chunks.push(chunk)
+    if (!this.#isOver && chunk.length > 0 && this.#start?.framing !== 'none') this.#chunks.push(chunk)
   }
 
   end(): void {
@@ -116,7 +127,7 @@ export class Http2Downstream implements Downstream, ComingBody {
 
   flush(): boolean {
     if (this.#isOver || this.#start === null) return true
-    if (this.#stream.destroyed) return true
+    if (this.#isClosed) return true
     const isBare = this.#hasEnded && this.#chunks.length === 0
     if (!this.#isHeadSent) this.#sendHead(this.#start, isBare)
     // The bytes are the exchange's until now only, and Node keeps them until the client's window opens.
@@ -139,6 +150,8 @@ export class Http2Downstream implements Downstream, ComingBody {
     this.#stream.setTimeout(gate.limits.stalledClientMs, () => {
       gate.refused('slow-reader')
       this.#stream.close(constants.NGHTTP2_CANCEL)
+      // Of a client that takes nothing of the whole connection no reset is ever sent, and the stream would never end.
+      this.#stream.destroy()
     })
   }
 
@@ -155,7 +168,7 @@ export class Http2Downstream implements Downstream, ComingBody {
   #sendHead(start: ResponseStart, isBare: boolean): void {
     this.#isHeadSent = true
     const fields = fieldMap(start.fields)
-    fields[':status'] = String(start.status)
+    fields[':status'] = String(start.status > highestStatus ? errorStatus : start.status)
     if (start.contentLength >= 0 && (start.framing === 'length' || this.head.method === 'HEAD')) {
       fields['content-length'] = String(start.contentLength)
     }

@@ -69,7 +69,7 @@ export function serveHttp2(socket: TLSSocket, options: Http2SessionOptions): Ser
   let open = 0
   session.setLocalWindowSize(connectionWindowBytes)
   session.setTimeout(options.idleMs, () => {
-    if (open === 0) session.close()
+    if (open === 0) leave(session)
   })
   // What fails ends the session; every stream of it hears of that by itself.
   session.on('error', (error: NodeJS.ErrnoException) => {
@@ -98,9 +98,14 @@ function ignoreLoss(): void {}
 function calmDown(session: ServerHttp2Session): boolean {
   if (session.destroyed || session.closed) return false
   session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
+  leave(session)
+  return true
+}
+
+/** A client that takes nothing any more would never take the goodbye. */
+function leave(session: ServerHttp2Session): void {
   session.close()
   setTimeout(() => session.destroy(), farewellMs).unref()
-  return true
 }
 
 interface NewStream {

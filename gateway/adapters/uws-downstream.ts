@@ -18,6 +18,7 @@ import type { SlowClients, WaitingAnswer } from './uws-slow-clients.js'
  * at most this much, head included.
  */
 const corkBytes = 15_000
+const leastRoom = 1_000
 
 /** The library takes any `Connection` of this length for `close`. */
 export const closeLength = 5
@@ -222,15 +223,26 @@ export class UwsDownstream implements Downstream, WaitingAnswer, BodyOwner {
   }
 
   #sendChunked(response: ResponseStart): void {
+    let isFirst = !this.#isHeadSent
+    let room = isFirst ? this.#roomBesideHead(response) : corkBytes
     while (!this.#isOver && !this.isSlow) {
-      const isFirst = !this.#isHeadSent
-      const piece = this.#nextPiece(isFirst ? corkBytes - headBytes(response) : corkBytes)
+      const piece = this.#nextPiece(room)
       const isLast = piece.length === 0 && this.#hasEnded
       if (piece.length === 0 && !isLast && !isFirst) return
       this.#res.cork(() => this.#sendPiece(response, piece, isLast))
       if (piece.length === 0) return
+      isFirst = false
+      room = corkBytes
     }
     this.#keepChunks()
+  }
+
+  /** How much of the body goes into one cork with the head; a head that leaves hardly any room goes ahead. */
+  #roomBesideHead(response: ResponseStart): number {
+    const room = corkBytes - headBytes(response)
+    if (room >= leastRoom) return room
+    this.#res.cork(() => this.#writeHead(response))
+    return corkBytes
   }
 
   #sendPiece(response: ResponseStart, piece: Buffer, isLast: boolean): void {
@@ -240,7 +252,7 @@ export class UwsDownstream implements Downstream, WaitingAnswer, BodyOwner {
       this.#over()
     } else if (piece.length === 0) {
       // The head ends with the first piece of the body; an empty comment lets an event stream begin at once.
-      if (response.isEventStream) this.#res.write(eventStreamComment)
+      if (response.isEventStream && !response.isCoded) this.#res.write(eventStreamComment)
     } else if (!this.#res.write(piece)) {
       // The library has kept the whole piece; only what follows has to wait.
       this.#becomeSlow()

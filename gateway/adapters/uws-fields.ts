@@ -9,9 +9,10 @@ const lf = 0x0a
 const space = 0x20
 const tab = 0x09
 
-/** Status lines by status, made once. */
-const statusLines: readonly string[] = Array.from({ length: 600 }, (_, status) =>
-  `${status} ${STATUS_CODES[status] ?? ''}`.trimEnd(),
+/** Status lines by status, made once. The space stands also before an empty reason (RFC 9112 section 4). */
+const statusLines: readonly string[] = Array.from(
+  { length: 1000 },
+  (_, status) => `${status} ${STATUS_CODES[status] ?? ''}`,
 )
 
 /** Heads are put together here; longer ones go to the library piece by piece. */

@@ -28,6 +28,8 @@ export interface ResponseStart {
   readonly closes: boolean
   /** A stream of server-sent events: its head must not wait for the first event. */
   readonly isEventStream: boolean
+  /** Its body is under a content coding: nothing of the front's own may stand in it. Told of event streams only. */
+  readonly isCoded: boolean
 }
 
 /** One request of a client and the way to answer it. Every method is harmless after the exchange is over. */

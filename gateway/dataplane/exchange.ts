@@ -16,7 +16,14 @@ import type { OpenExchange } from './open-exchanges.js'
 import { publicError, refusalOf } from './refusal.js'
 import { headerOf, type RequestFraming, type RequestHead } from './request-head.js'
 import type { RequestIdentity } from './request-identity.js'
-import { framingOf, isEventStream, keptRuns, type FieldMasks, type FrontMasks } from './response-fields.js'
+import {
+  framingOf,
+  isCoded,
+  isEventStream,
+  keptRuns,
+  type FieldMasks,
+  type FrontMasks,
+} from './response-fields.js'
 import type { SocketEnd } from './socket-end.js'
 import { routeRequest, type Route } from './routing.js'
 import { openTunnel } from './tunnel.js'
@@ -182,6 +189,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
       contentLength: head.contentLength,
       closes: this.#state.isLeaving,
       isEventStream: this.#stay !== null,
+      isCoded: this.#stay !== null && isCoded(head),
     })
   }
 
@@ -319,6 +327,7 @@ class Exchange implements DownstreamEvents, SocketHandler, OpenExchange {
       // A refused request may have left its body on the connection (RFC 9112 section 9.3).
       closes: closes || this.#framing !== 'none' || this.#state.isLeaving,
       isEventStream: false,
+      isCoded: false,
     })
     if (hasBody) this.#downstream.write(body)
     this.#downstream.end()

@@ -47,6 +47,7 @@ function redirect(state: WorkerState, port: number, downstream: Downstream): boo
     // A body that nobody reads may follow (RFC 9112 section 9.3).
     closes: reading.framing !== 'none' || state.isLeaving,
     isEventStream: false,
+    isCoded: false,
   })
   downstream.end()
   downstream.flush()

@@ -24,6 +24,7 @@ const alwaysDropped: readonly ResponseField[] = [
   'upgrade',
   'trailer',
   'te',
+  'http2-settings',
   'amarre-session',
   'amarre-token',
 ]
@@ -131,6 +132,13 @@ const contentTypeKind = fieldKindOf('content-type')
 export function isEventStream(head: ResponseHead): boolean {
   if (head.framing === 'length' || head.framing === 'none') return false
   return fieldValues(head, contentTypeKind).toLowerCase().startsWith('text/event-stream')
+}
+
+const encodingKind = fieldKindOf('content-encoding')
+
+/** Whether the body is under a content coding (RFC 9110 section 8.4), as one that was compressed. */
+export function isCoded(head: ResponseHead): boolean {
+  return hasField(head, encodingKind)
 }
 
 /** How the front delimits what the application delimited so. */

@@ -25,6 +25,8 @@ export const responseFields = [
   'proxy-authenticate',
   'strict-transport-security',
   'clear-site-data',
+  'http2-settings',
+  'content-encoding',
 ] as const
 
 export type ResponseField = (typeof responseFields)[number]

@@ -367,6 +367,58 @@ for (const name of fronts) {
     t.equal(front.begun[0]!.aborts, 1)
   })
 
+  t.test(`${name}: an event stream under a content coding is all the application's`, async (t) => {
+    const front = await startFront(t, name, ({ downstream }) => {
+      downstream.start({ ...plainStart, isEventStream: true, isCoded: true })
+      downstream.flush()
+      setImmediate(() => {
+        downstream.write(Buffer.from('coded'))
+        downstream.end()
+        downstream.flush()
+      })
+    })
+    t.equal(await (await get(t, front)).text(), 'coded')
+  })
+
+  t.test(`${name}: an answer whose head is large loses nothing of its body`, async (t) => {
+    const front = await startFront(t, name, ({ downstream }) => {
+      const [, head = '', body = '', framing = ''] = downstream.head.path.split('/')
+      const lines = `X-Large: ${'x'.repeat(Number(head))}`
+      const fields = { bytes: null, runs: [], lines }
+      const sized = { framing: 'length', contentLength: Number(body) } as const
+      downstream.start({ ...plainStart, fields, ...(framing === 'length' ? sized : {}) })
+      downstream.write(Buffer.alloc(Number(body), 'b'))
+      downstream.end()
+      downstream.flush()
+    })
+    for (const head of [14_000, 14_730, 15_000, 40_000]) {
+      for (const body of [100, 40_000]) {
+        for (const framing of ['length', 'unknown']) {
+          const path = `/${head}/${body}/${framing}`
+          const answer = await get(t, front, { path })
+          t.equal(answer.fields.find(([field]) => field === 'x-large')?.[1]?.length, head, path)
+          t.equal(await answer.text(), 'b'.repeat(body), path)
+        }
+      }
+    }
+  })
+
+  t.test(
+    `${name}: a status without a reason has the space before it all the same`,
+    { skip: isPlain ? false : 'bytes are read by hand' },
+    async (t) => {
+      const front = await startFront(t, name, (scripted) => {
+        const status = Number(scripted.downstream.head.path.slice(1))
+        setImmediate(() => scripted.answer('ok', { status }))
+      })
+      const client = await RawClient.connect(front.port, t)
+      for (const status of [299, 799]) {
+        client.send(`GET /${status} HTTP/1.1\r\nHost: front.test\r\n\r\n`)
+        await client.reads(new RegExp(`HTTP/1\\.1 ${status} `))
+      }
+    },
+  )
+
   t.test(`${name}: an interim answer passes where the front can carry one`, async (t) => {
     const front = await startFront(t, name, (scripted) => {
       const lines = 'Link: </a.css>; rel=preload; as=style, </b.js>; rel=preload'

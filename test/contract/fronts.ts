@@ -92,6 +92,7 @@ export const plainStart: ResponseStart = {
   contentLength: -1,
   closes: false,
   isEventStream: false,
+  isCoded: false,
 }
 
 export interface RunningFront {
@@ -204,6 +205,7 @@ function askHttp1(front: RunningFront, { method = 'GET', path = '/', fields = []
     path,
     headers: ['Host', 'front.test', ...fields],
     agent: false as const,
+    maxHeaderSize: 65_536,
     rejectUnauthorized: false,
   }
   const request = isSecure ? https.request(options) : http.request(options)

@@ -7,7 +7,7 @@ import { connect as connectTls, type TLSSocket } from 'node:tls'
 import t from 'tap'
 import type { Owner } from '../fixtures/owner.js'
 import { until } from '../fixtures/until.js'
-import { startFront, type RunningFront } from './fronts.js'
+import { plainStart, startFront, type RunningFront } from './fronts.js'
 
 const { constants } = http2
 
@@ -31,7 +31,16 @@ function outcome(stream: http2.ClientHttp2Stream): Promise<number | string> {
 
 // -- frames by hand -----------------------------------------------------------------------------------------------------
 
-const frameTypes = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goaway: 7, continuation: 9 }
+const frameTypes = {
+  data: 0,
+  headers: 1,
+  reset: 3,
+  settings: 4,
+  ping: 6,
+  goaway: 7,
+  window: 8,
+  continuation: 9,
+}
 const [endStream, endHeaders] = [1, 4]
 
 function frame(type: keyof typeof frameTypes, flags: number, stream: number, payload: Buffer): Buffer {
@@ -296,6 +305,48 @@ t.test('a client that is slow in the middle of its body gives the request up', a
   stream.write('half')
   t.equal(await outcome(stream), 400, 'as the script answers')
   t.equal(front.begun[0]!.failure, 'request_timeout')
+})
+
+t.test('statuses that HTTP/2 cannot carry as they are', async (t) => {
+  const front = await startFront(t, 'node by HTTP/2', (scripted) => {
+    scripted.answer('body', { status: Number(scripted.downstream.head.path.slice(1)) })
+  })
+  const session = await connect(t, front)
+  for (const [status, seen] of [
+    [205, 205],
+    [599, 599],
+    [600, 500],
+    [999, 500],
+  ] as const) {
+    const stream = session.request({ ':authority': 'front.test', ':path': `/${status}` })
+    t.equal(await outcome(stream), seen)
+    await until('the stream ends in order', () => stream.closed)
+    t.equal(stream.rstCode, 0, `${status}`)
+  }
+  t.ok(front.begun.every(({ aborts }) => aborts === 0))
+})
+
+t.test('a client that takes nothing of the whole connection is given up as well', async (t) => {
+  const clientLimits = { stalledClientMs: 300 }
+  const front = await startFront(
+    t,
+    'node by HTTP/2',
+    (scripted) => {
+      scripted.downstream.start(plainStart)
+      for (let i = 0; i < 64; i++) scripted.downstream.write(Buffer.alloc(1024 * 1024))
+      scripted.downstream.flush()
+    },
+    { clientLimits },
+  )
+  const line = new FrameLine(t, front)
+  // Windows are open as wide as they go: it is the connection that stands still.
+  const wide = Buffer.from([0, 4, 0x7f, 0xff, 0xff, 0xff])
+  line.say(frame('settings', 0, 0, wide), frame('window', 0, 0, Buffer.from([0x7f, 0xff, 0, 0])))
+  line.say(frame('headers', endStream | endHeaders, 1, fieldBlock(goodHead)))
+  await line.hears('data')
+  line.socket.pause()
+  await until('the exchange is told', () => front.begun[0]?.aborts === 1)
+  t.same(front.gate.refusals(), [['slow-reader', 1]])
 })
 
 t.test('leaving: GOAWAY, open streams finish, then the connection ends', async (t) => {

@@ -633,6 +633,7 @@ t.test(
       'Surrogate-Control: max-age=1',
       'Content-Length: 3',
       'Trailer: x',
+      'HTTP2-Settings: AAMAAABkAAQ',
       'X-Last: 1',
     ]
     const rest = ['Server: app', 'Set-Cookie: a=1', 'Set-Cookie: b=2']
