@@ -138,8 +138,11 @@ export class NodeDownstream implements Downstream, ComingBody {
   /** A client that closes its half usually waits for the answer; nobody waits like that for a stream without an end. */
   #leaveWithClient(): void {
     const { socket } = this.request
-    if (socket.readableEnded) socket.destroy()
-    else socket.once('end', () => socket.destroy())
+    if (socket.readableEnded) return void socket.destroy()
+    const leave = (): void => void socket.destroy()
+    socket.once('end', leave)
+    // Those that come after it on the connection are none.
+    this.response.once('close', () => socket.off('end', leave))
   }
 
   write(chunk: Buffer): void {

@@ -38,7 +38,7 @@ export function readNodeHead(request: IncomingMessage): RequestHead {
     names.push((rawHeaders[i] ?? '').toLowerCase())
     values.push(rawHeaders[i + 1] ?? '')
   }
-  const target = originForm(request.url ?? '', names, values)
+  const target = originForm(request, names, values)
   if (isVersion10(request) && !names.includes('host')) add(names, values, 'host', localHost(request))
   const query = target.indexOf('?')
   return {
@@ -62,7 +62,7 @@ export function isVersion10(request: IncomingMessage): boolean {
 const absoluteForm = /^https?:\/\/([^/?#]*)(.*)$/i
 
 /** RFC 9112 section 3.2.2: of a target in absolute form the authority counts, whatever Host says. */
-function originForm(url: string, names: string[], values: string[]): string {
+function originForm({ url = '', method }: IncomingMessage, names: string[], values: string[]): string {
   if (url.startsWith('/')) return url
   const parts = absoluteForm.exec(url)
   if (parts === null) return url
@@ -70,6 +70,8 @@ function originForm(url: string, names: string[], values: string[]): string {
   if (at < 0) add(names, values, 'host', parts[1] ?? '')
   else if (names.indexOf('host', at + 1) < 0) values[at] = parts[1] ?? ''
   const rest = parts[2] ?? ''
+  // Section 3.2.4: the server as a whole is meant.
+  if (rest === '' && method === 'OPTIONS') return '*'
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 

@@ -94,8 +94,10 @@ export function readHead(head: RequestHead): HeadReading {
   const host = hosts === 1 ? readHost(hostText) : null
   if (host === null) return { ok: false, error: 'bad_host' }
   if (codings > 0) {
-    // RFC 9112 section 6.3: any length beside a transfer coding, or any coding but one `chunked`, is ambiguous.
-    if (lengths > 0 || codings > 1 || coding !== 'chunked') return { ok: false, error: 'bad_framing' }
+    // RFC 9112 section 6.3: any length beside a transfer coding, or any coding but one `chunked`, is ambiguous; section
+    // 6.1: so is any coding in HTTP/1.0, which knows none.
+    if (lengths > 0 || codings > 1 || coding !== 'chunked' || head.version === '1.0')
+      return { ok: false, error: 'bad_framing' }
     return { ok: true, framing: 'chunked', contentLength: -1, host }
   }
   if (lengths === 0) return { ok: true, framing: 'none', contentLength: 0, host }

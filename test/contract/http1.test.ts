@@ -95,6 +95,30 @@ t.test('a client that closes its half gets its answer', async (t) => {
   t.equal(scripted.aborts, 0)
 })
 
+t.test('event streams that have ended leave nothing behind on their connection', async (t) => {
+  const front = await startFront(t, 'node', ({ downstream }) => {
+    if (downstream.head.path !== '/events') return
+    downstream.start({ ...plainStart, isEventStream: true })
+    downstream.write(Buffer.from('data: last'))
+    downstream.end()
+    downstream.flush()
+  })
+  const line = new Line(t, front, true)
+  for (let i = 1; i <= 3; i++) {
+    line.say(`GET /events HTTP/1.1\r\n${host}\r\n`)
+    await until('the stream has ended', () => line.heard.split('0\r\n\r\n').length === i + 1)
+  }
+  line.socket.end(`GET /half HTTP/1.1\r\n${host}\r\n`)
+  const scripted = await until('the last request begins', () => front.begun[3])
+  await until('the half is closed', () => line.socket.writableFinished)
+  // What comes on another connection later is read later.
+  new Line(t, front).say(`GET /later HTTP/1.1\r\n${host}\r\n`)
+  await until('the front has seen that', () => front.begun[4])
+  echoPath(scripted)
+  await line.hears('</half>')
+  t.equal(scripted.aborts, 0)
+})
+
 t.test(
   'HTTP/1.0: no chunks, the end of the connection ends the answer, a missing Host is the address',
   async (t) => {
@@ -152,6 +176,9 @@ t.test('targets: absolute form names the host, asterisk form passes', async (t) 
     head.values.filter((_, i) => head.names[i] === 'host').join(),
   )
   t.same(hosts, ['other.test:81', 'other.test', 'front.test'])
+  line.say(`OPTIONS http://other.test HTTP/1.1\r\n${host}\r\n`)
+  const whole = await until('the whole server is asked about', () => front.begun[3])
+  t.equal(whole.downstream.head.target, '*')
 })
 
 t.test('trailers are read and dropped, and the connection goes on', async (t) => {

@@ -92,6 +92,11 @@ t.test('whatever two parsers could read differently is refused', async (t) => {
     ],
     ['a list of codings', headOf([...host, ['transfer-encoding', 'gzip, chunked']]), 'bad_framing'],
     ['another coding', headOf([...host, ['transfer-encoding', 'identity']]), 'bad_framing'],
+    [
+      'a coding in HTTP/1.0',
+      headOf([...host, ['transfer-encoding', 'chunked']], { version: '1.0' }),
+      'bad_framing',
+    ],
     ['an empty coding', headOf([...host, ['transfer-encoding', '']]), 'bad_framing'],
     [
       'an expectation that nobody can meet',
