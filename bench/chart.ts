@@ -1,16 +1,16 @@
-// The README's chart: CPU time of one request in quiet windows, one bar a contender with its version and what it does of
-// the work, as an SVG that reads on light and dark pages.
+// The README's chart: CPU time of one request in quiet windows, one bar a contender with the median beside it, its version
+// and what it does of the work, as an SVG that reads on light and dark pages.
 import type { Row } from './report.js'
 
 const barHeight = 22
 const gap = 28
 const left = 110
-const widest = 470
+const widest = 380
 const top = 48
 
 /** What each does besides carrying requests, in the words of the chart. */
 const duties: Readonly<Record<string, string>> = {
-  amarre: 'signed session tokens, live count of sessions for each release, latencies, forwarded headers',
+  amarre: 'signed tokens, live count of sessions by release, latencies, forwarded headers',
   'amarre-node': 'the same by the engine for HTTP/2 and TLS',
   haproxy: 'persistence cookie, stick table of sessions, forwarded headers',
   nginx: 'route by cookie, forwarded headers; knows no session',
@@ -50,13 +50,13 @@ function barOf(row: Row, { y, share, note }: Bar): string {
   const kind = row.contender.startsWith('amarre') ? 'own' : 'bar'
   return `  <text x="0" y="${middle}">${row.contender}</text>
   <rect class="${kind}" x="${left}" y="${y}" width="${width}" height="${barHeight}" rx="3"/>
-  <text x="${left + width + 8}" y="${middle}">${row.quietUs.toFixed(1)}</text>
+  <text x="${left + width + 8}" y="${middle}">${row.quietUs.toFixed(1)} (median ${row.workerUs.toFixed(1)})</text>
   <text x="${left}" y="${y + barHeight + 13}" class="note">${escaped(note)}</text>`
 }
 
-/** The number alone where a program says much. */
+/** The number alone where a program says much; of Amarre what it runs on. */
 function shortVersion(text: string): string {
-  return /v?\d+\.\d+(\.\d+)?/.exec(text)?.[0] ?? text
+  return /(on Node )?v?\d+\.\d+(\.\d+)?/.exec(text)?.[0] ?? text
 }
 
 function escaped(text: string): string {

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import t from 'tap'
+import { chartOf } from '../../bench/chart.js'
 import { wantedOf, type Known } from '../../bench/flags.js'
 import { Latencies } from '../../bench/load/latencies.js'
 import { ratio, rowsOf, tableText } from '../../bench/report.js'
@@ -121,6 +122,20 @@ t.test(
     t.equal(own && ratio(rows, own, 'nginx'), null)
     const [, line = ''] = tableText(rows).split('\n')
     t.match(line, /^2 KiB +haproxy +20\.00 +10 +1\.00 /)
+  },
+)
+
+t.test(
+  'the chart goes from the cheapest to the dearest, each with its median and what it runs on',
+  async (t) => {
+    const rows = rowsOf([sample('amarre', 0, 40, upTo(50)), sample('haproxy', 0, 20, upTo(10))])
+    const versions = { amarre: 'amarre on Node v20.20.2', haproxy: 'HAProxy version 2.6.12-1 2026/10/17' }
+    const chart = chartOf(rows, versions, new Date('2026-11-22T01:00:00Z'))
+    t.match(
+      chart,
+      /haproxy<.*>1\.0 \(median 20\.0\)<.*>2\.6\.12 · .*amarre<.*>5\.0 \(median 40\.0\)<.*>on Node v20\.20\.2 · /s,
+    )
+    t.match(chart, 'measured on 2026-11-22')
   },
 )
 
