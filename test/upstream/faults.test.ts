@@ -6,6 +6,7 @@ import t, { type Test } from 'tap'
 import { connectWithWs } from '../../gateway/adapters/ws-client.js'
 import { createUpstreamPool } from '../../gateway/dataplane/upstream/pool.js'
 import type {
+  UpstreamCall,
   UpstreamLimits,
   UpstreamPool,
   UpstreamRequest,
@@ -20,7 +21,7 @@ import { hangingConnect } from '../faults/hanging-connect.js'
 import { closingAfterAnswer, closingOnReuse } from '../faults/idle-close.js'
 import { lyingLength } from '../faults/lying-length.js'
 import { malformed } from '../faults/malformed.js'
-import type { FaultyUpstream } from '../faults/raw-server.js'
+import { startRawServer, type FaultyUpstream } from '../faults/raw-server.js'
 import { refusing } from '../faults/refusing.js'
 import { reset } from '../faults/reset.js'
 import { speakingUnasked } from '../faults/speaking-unasked.js'
@@ -268,6 +269,34 @@ t.test('an answer before the body is sent is delivered, and the connection not u
     await leavesNothing(t, bench, server)
   }
 })
+
+t.test(
+  'an answer is read though the body can no longer be sent: its upstream has closed behind it',
+  async (t) => {
+    const whole = 'HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\n\r\nno!'
+    for (const [said, outcome, status] of [
+      [whole, 'ended', 413],
+      [whole.slice(0, -1), 'body_cut/never', 413],
+      ['', 'connection_lost/never', 0],
+    ] as const) {
+      let call: UpstreamCall | null = null
+      const server = await startRawServer((socket) => {
+        socket.once('data', () => {
+          socket.write(said)
+          socket.resetAndDestroy()
+          // The reset has arrived when this is written, and the answer before it has not been read.
+          call?.write(Buffer.alloc(100))
+        })
+      })
+      const bench = against(t, server)
+      call = bench.pool.send(post, bench.handler)
+      call.write(Buffer.alloc(100))
+      t.equal(await bench.handler.outcome, outcome)
+      t.equal(bench.handler.status, status)
+      await leavesNothing(t, bench, server)
+    }
+  },
+)
 
 t.test("a slow client is not the upstream's silence", async (t) => {
   const server = await hangingBeforeHead()

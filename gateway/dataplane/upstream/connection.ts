@@ -49,6 +49,8 @@ export class UpstreamConnection implements ResponseSink, Reader {
   private isPersistent = false
   private hasBytes = false
   private hasHead = false
+  /** The upstream takes nothing any more. */
+  private isCutOff = false
   /** Something moved since the last tick, which sets the deadline anew: no clock is read between ticks. */
   private hasMoved = true
   private deadline = 0
@@ -147,6 +149,13 @@ export class UpstreamConnection implements ResponseSink, Reader {
     if (this.hasHead) this.call?.handler.onReadEnd()
   }
 
+  /** What has arrived by now is read within two turns: an answer may be among it. */
+  cannotSend(cause: Error): void {
+    if (this.call === null) return this.lose(cause)
+    this.isCutOff = true
+    setImmediate(() => setImmediate(() => this.lose(cause)))
+  }
+
   onInterim(head: ParsedHead): void {
     this.call?.handler.onInterim(head)
   }
@@ -166,10 +175,14 @@ export class UpstreamConnection implements ResponseSink, Reader {
 
   onComplete(hasExtra: boolean): void {
     const handler = this.release()
-    if (this.isPersistent && this.writer.isComplete && !hasExtra && this.idleMs > 0) this.rest()
+    if (this.isReusable && !hasExtra) this.rest()
     else this.close()
     handler?.onEnd()
     this.owner.pump()
+  }
+
+  private get isReusable(): boolean {
+    return this.isPersistent && this.writer.isComplete && this.idleMs > 0 && !this.isCutOff
   }
 
   onMalformed(fault: string): void {

@@ -1,6 +1,6 @@
 // Opens sockets to one address: TCP, TLS with the server's certificate verified, or a Unix socket. Knows nothing of
 // what is said on them.
-import { connect, isIP, type Socket } from 'node:net'
+import { connect, isIP, Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { TargetUrl } from '../../domain/ids.js'
 
@@ -12,6 +12,8 @@ export type Address =
 /** Takes what was read; the bytes are only valid during the call. */
 export interface Reader {
   receive(bytes: Buffer, length: number): void
+  /** The peer takes nothing any more; what it said before that may still be unread, and the socket is still open. */
+  cannotSend(cause: Error): void
 }
 
 const readBytes = 64 * 1024
@@ -40,6 +42,22 @@ export function readyEvent(address: Address): 'connect' | 'secureConnect' {
 
 /** Begins to connect; `reader` gets every byte that arrives. */
 export function dial(address: Address, reader: Reader): Socket {
+  const socket = open(address, reader)
+  // Node would close at a write that fails, with what has arrived unread: the answer of an application that refuses a
+  // body and closes while that is on its way.
+  socket.destroy = (error?: Error): Socket => {
+    if (!isFailedWrite(error)) return Socket.prototype.destroy.call(socket, error)
+    reader.cannotSend(error)
+    return socket
+  }
+  return socket
+}
+
+function isFailedWrite(error?: NodeJS.ErrnoException): error is NodeJS.ErrnoException {
+  return error?.syscall === 'write'
+}
+
+function open(address: Address, reader: Reader): Socket {
   if (address.kind === 'https') return dialTls(address.host, address.port, reader)
   const onread = {
     buffer: readBuffer,
