@@ -2,10 +2,10 @@
 // minute while requests come at half of what the gateway can carry.
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { BenchGateway } from './gateway.js'
+import { BenchGateway, runningOf } from './gateway.js'
 import { failedOf, runOpenLoop, type OpenLoopResult } from './load/open-loop.js'
-import { capacityOf } from './latency.js'
 import { pause } from './programs.js'
+import { capacityOf } from './rounds.js'
 import type { Figure, Finding, Scenario, Setting } from './scenario.js'
 import { startUpstream, type Upstream } from './upstream.js'
 import { applicationCookies, boardByVisit, usualHost } from './visits.js'
@@ -77,14 +77,7 @@ async function run({ directory, dist, rate: given }: Setting): Promise<Finding> 
 
 async function halfOf(gateway: BenchGateway, upstream: Upstream, directory: string): Promise<number> {
   const cookies = await boardByVisit(gateway.port, 0, visitors)
-  const { port, workerPids, mainPid } = gateway
-  const running = {
-    port,
-    workerPids,
-    mainPid,
-    board: () => Promise.resolve(cookies),
-    stop: () => gateway.stop(),
-  }
+  const running = runningOf(gateway, cookies)
   return (await capacityOf({ name: 'amarre', running, cookies, directory }, upstream)) / 2
 }
 
@@ -133,6 +126,7 @@ function figuresOf({ rate, quiet, busy, events }: Seen): Figure[] {
     { what: 'p99 meanwhile / quiet', value: busy.p99Us / quiet.p99Us, unit: '×', target: 'at most 2' },
     { what: 'p99 of a tenth of a second while quiet', value: quiet.steadyP99Us, unit: 'µs', target: null },
     { what: 'p99 of a tenth of a second meanwhile', value: busy.steadyP99Us, unit: 'µs', target: null },
+    { what: 'p99 by which the load itself was late', value: busy.ownLateP99Us, unit: 'µs', target: null },
     { what: 'worst while quiet', value: quiet.worstUs / 1000, unit: 'ms', target: null },
     { what: 'worst meanwhile', value: busy.worstUs / 1000, unit: 'ms', target: null },
   ]

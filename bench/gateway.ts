@@ -3,6 +3,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
+import type { Running } from './contenders/contender.js'
 import {
   childrenOf,
   freePort,
@@ -152,6 +153,23 @@ export class BenchGateway {
   async stop(): Promise<void> {
     if (this.#child !== null) await stopProgram(this.#child)
     this.#child = null
+  }
+}
+
+/** As any proxy is measured, by visitors who have boarded; its processes may be others after a restart. */
+export function runningOf(gateway: BenchGateway, cookies: readonly string[]): Running {
+  return {
+    get port() {
+      return gateway.port
+    },
+    get workerPids() {
+      return gateway.workerPids
+    },
+    get mainPid() {
+      return gateway.mainPid
+    },
+    board: () => Promise.resolve(cookies),
+    stop: () => gateway.stop(),
   }
 }
 

@@ -8,7 +8,7 @@ import { haproxy } from './contenders/haproxy.js'
 import { fillWithCrowd } from './crowd.js'
 import { visitors } from './contestants.js'
 import { deployFleet, type FleetSize } from './fleet.js'
-import { BenchGateway } from './gateway.js'
+import { BenchGateway, runningOf } from './gateway.js'
 import { freePort } from './programs.js'
 import { measureInTurn, type Entrant, type Sample } from './rounds.js'
 import type { Figure, Finding, Scenario, Setting } from './scenario.js'
@@ -174,19 +174,7 @@ function standingOf(
   boarded: Pick<Entrant, 'cookies' | 'hosts'>,
   directory: string,
 ): Standing {
-  const running = {
-    get port() {
-      return gateway.port
-    },
-    get workerPids() {
-      return gateway.workerPids
-    },
-    get mainPid() {
-      return gateway.mainPid
-    },
-    board: () => Promise.resolve(boarded.cookies),
-    stop: () => gateway.stop(),
-  }
+  const running = runningOf(gateway, boarded.cookies)
   return {
     entrant: { name, directory, ...boarded, running },
     async restart() {

@@ -2,11 +2,11 @@
 // request, all at the same rate. The rate is kept by a load of its own (bench/load/open-loop-program.ts).
 import { contenders, enter } from './contestants.js'
 import { usualCase } from './cases.js'
-import { measure, type Entrant } from './rounds.js'
+import { capacityOf, type Entrant } from './rounds.js'
 import { failedOf, runOpenLoop, type OpenLoopResult } from './load/open-loop.js'
 import type { Figure, Finding, Scenario, Setting } from './scenario.js'
 import { median } from './statistics.js'
-import { startUpstream, type Upstream } from './upstream.js'
+import { startUpstream } from './upstream.js'
 import { usualHost } from './visits.js'
 
 const secondsARound = 3
@@ -48,13 +48,6 @@ async function run(setting: Setting): Promise<Finding> {
   }
 }
 
-/** Requests a second with the usual load, once warm: what one worker on one core can do. */
-export async function capacityOf(entrant: Entrant, upstream: Upstream): Promise<number> {
-  await measure(entrant, usualCase, { upstream, round: -1, seconds: 1 })
-  const { workerUs } = await measure(entrant, usualCase, { upstream, round: 0, seconds: 2 })
-  return 1e6 / workerUs
-}
-
 async function sample({ name, running, cookies, directory }: Entrant, rate: number): Promise<LatencySample> {
   const visitors = cookies.map((cookie) => ({ host: usualHost, cookie }))
   const load = { ...usualCase, port: running.port, rate, seconds: secondsARound, churn: 0, visitors }
@@ -80,10 +73,12 @@ function figuresOf(samples: readonly LatencySample[], rate: number): Figure[] {
       return { what: `${word} added by ${name}`, value: added, unit: 'µs', target, of: values }
     })
   })
+  const ownLateness = Math.max(...samples.map(({ ownLateP99Us }) => ownLateP99Us))
   const failed = samples.reduce((sum, sample) => sum + failedOf(sample), 0)
   return [
     { what: 'rate', value: rate, unit: '/s', target: null },
     ...figures,
+    { what: 'p99 by which the load itself was late, at worst', value: ownLateness, unit: 'µs', target: null },
     { what: 'requests that failed', value: failed, unit: '', target: null },
   ]
 }

@@ -1,5 +1,5 @@
 // Measures contenders side by side: alternately, round after round, CPU time of the worker for each request.
-import type { Case } from './cases.js'
+import { usualCase, type Case } from './cases.js'
 import type { Running } from './contenders/contender.js'
 import { runLoad } from './load/wrk.js'
 import type { Upstream } from './upstream.js'
@@ -75,6 +75,13 @@ export async function measure(entrant: Entrant, load: Case, options: RoundOption
   }
 }
 
+/** Requests a second with the usual load, once warm: what one worker on one core can do. */
+export async function capacityOf(entrant: Entrant, upstream: Upstream): Promise<number> {
+  await measure(entrant, usualCase, { upstream, round: -1, seconds: 1 })
+  const { workerUs } = await measure(entrant, usualCase, { upstream, round: 0, seconds: 2 })
+  return 1e6 / workerUs
+}
+
 /**
  * Every contender in turn, in each round in another order, so that none always follows the same one; each begins when the
  * core has come to rest, because some of them are busy for seconds after their load. A first round warms up and is not
@@ -91,7 +98,10 @@ export async function measureInTurn(
       await coreAtRest(workerCore)
       const sample = await measure(entrant, load, { ...options, round })
       if (round < 0) continue
-      if (sample.requests > 0) samples.push(sample)
+      const { requests, failures } = sample
+      if (failures > 0)
+        console.log(`${entrant.name}: ${failures} of ${requests} failed, ${load.name}, round ${round}`)
+      if (requests > 0) samples.push(sample)
       else console.log(`${entrant.name} completed nothing of ${load.name} in round ${round}`)
     }
   }

@@ -11,6 +11,7 @@ const plan = JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')) as OpenLoop
 const visitors = plan.visitors.map((known) => new JarVisitor(plan.path, known))
 const latencies = new Latencies()
 const steady = new SteadyLatencies()
+const ownLateness = new Latencies()
 const failures: Record<string, number> = {}
 let strayed = 0
 let newcomers = 0
@@ -124,7 +125,8 @@ function next(line: Line): void {
   else line.send(due)
 }
 
-function arrive(dueAt: number): void {
+function arrive(dueAt: number, now: number): void {
+  if (now >= countsFrom) ownLateness.add(now - dueAt)
   const at = turn++ % visitors.length
   if (Math.random() < plan.churn) visitors[at] = newcomer(plan.path, newcomers++)
   const visitor = visitors[at]
@@ -144,7 +146,7 @@ function begin(): void {
   const turnOver = (): void => {
     const now = performance.now()
     if (now - countsFrom > plan.seconds * 1000) return finish(now - countsFrom)
-    for (; nextAt <= now; nextAt -= Math.log(1 - Math.random()) * (1000 / plan.rate)) arrive(nextAt)
+    for (; nextAt <= now; nextAt -= Math.log(1 - Math.random()) * (1000 / plan.rate)) arrive(nextAt, now)
     setImmediate(turnOver)
   }
   turnOver()
@@ -160,6 +162,7 @@ function finish(tookMs: number): void {
     const result: OpenLoopResult = {
       requests: latencies.count,
       seconds: tookMs / 1000,
+      ownLateP99Us: ownLateness.percentileUs(0.99),
       newcomers,
       strayed,
       failures,

@@ -20,6 +20,8 @@ export interface OpenLoopPlan {
 export interface OpenLoopResult extends LatencySummary, SteadySummary {
   readonly requests: number
   readonly seconds: number
+  /** How late the load itself was with its requests, µs: it waits for the core too, and what it lost no proxy added. */
+  readonly ownLateP99Us: number
   readonly newcomers: number
   /** Answers of another release than the visitor's first. */
   readonly strayed: number
