@@ -17,8 +17,10 @@ function placeOf(url: TargetUrl): { readonly options: RequestOptions; readonly i
 }
 
 /** Answers within `timeoutMs`, always: a failure is an answer too. 200 to 399 is healthy. */
-export const httpProbe: Probe = (url, path, timeoutMs) =>
-  path === null ? probeConnection(url, timeoutMs) : probePath(url, path, timeoutMs)
+export const httpProbe: Probe = (url, path, timeoutMs) => {
+  const answer = path === null ? probeConnection(url, timeoutMs) : probePath(url, path, timeoutMs)
+  return answer.catch((error: unknown) => ({ ok: false, detail: String(error) }))
+}
 
 function probePath(url: TargetUrl, path: string, timeoutMs: number): ReturnType<Probe> {
   const { options, isTls } = placeOf(url)
@@ -44,6 +46,11 @@ function probePath(url: TargetUrl, path: string, timeoutMs: number): ReturnType<
     request.on('error', (error) => {
       clearTimeout(deadline)
       resolve({ ok: false, detail: error.message })
+    })
+    // Node ends a 101 that nobody asked for without any other word.
+    request.on('close', () => {
+      clearTimeout(deadline)
+      resolve({ ok: false, detail: 'the connection was closed without an answer' })
     })
     request.end()
   })

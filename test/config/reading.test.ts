@@ -417,6 +417,18 @@ const badInput: readonly (readonly [FileReading<unknown>, readonly string[]])[] 
     gateway('listen: { https: {} }'),
     ['1:11: listen.https.certificates: missing, allowed: a list of maps of "cert" and "key"'],
   ],
+  [
+    gateway('webhooks: [{ url: "https://me:word@hooks.example.com", secretFile: secret }]'),
+    [
+      '1:19: webhooks[0].url: found "https://me:word@hooks.example.com", allowed: a URL such as "https://hooks.example.com/amarre", without a user name or password',
+    ],
+  ],
+  [
+    site('health: { path: /健康 }'),
+    [
+      '1:17: health.path: found "/健康", allowed: a path such as "/healthz", of ASCII letters and signs without "#" (others as "%C3%A9"), or null to probe by connecting',
+    ],
+  ],
   [gateway('workers: 0'), ['1:10: workers: found 0, allowed: a whole number from 1 to 256']],
   [
     gateway('workers: many'),

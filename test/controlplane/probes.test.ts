@@ -1,5 +1,8 @@
 // Probes of targets, answered one by one.
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
 import t from 'tap'
+import { httpProbe } from '../../gateway/adapters/http-probe.js'
 import { HealthProber, type Probe, type ProbePlan } from '../../gateway/controlplane/health-prober.js'
 import { OnceATurn } from '../../gateway/controlplane/once-a-turn.js'
 import type { ReleaseIndex, TargetUrl } from '../../gateway/domain/ids.js'
@@ -137,4 +140,22 @@ t.test('what is said in one turn is acted upon once, and not at all when it was 
   settling.cancel()
   await turn()
   t.equal(done, 2)
+})
+
+t.test('whatever a target answers, and whatever is asked, a probe ends with a word', async (t) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () =>
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: other\r\n\r\n'),
+    )
+  })
+  t.teardown(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}` as TargetUrl
+  t.same(await httpProbe(target, '/healthz', 10_000), {
+    ok: false,
+    detail: 'the connection was closed without an answer',
+  })
+  t.match(await httpProbe(target, '/健康', 10_000), { ok: false, detail: /unescaped characters/ })
 })

@@ -59,9 +59,13 @@ export function targetUrl() {
 
 /** An `http:` or `https:` address of any path. */
 export function webUrl() {
-  return parsed('URL', 'a URL such as "https://hooks.example.com/amarre"', (written) =>
-    /^https?:\/\/[^\s]+$/.test(written) && URL.canParse(written) ? written : null,
-  )
+  const allowed = 'a URL such as "https://hooks.example.com/amarre", without a user name or password'
+  return parsed('URL', allowed, (written) => {
+    if (!/^https?:\/\/[^\s]+$/.test(written) || !URL.canParse(written)) return null
+    const { username, password } = new URL(written)
+    // No request can be made of such (fetch.spec.whatwg.org, section 5.4).
+    return username === '' && password === '' ? written : null
+  })
 }
 
 function isCidr(written: string): boolean {

@@ -117,7 +117,11 @@ const retire = z.strictObject({
 const timer = { max: longestTimerMs } as const
 
 const health = z.strictObject({
-  path: text('path', /^\/[^\s#]*$/, 'a path such as "/healthz", or null to probe by connecting')
+  path: text(
+    'path',
+    /^\/[!"$-~]*$/,
+    'a path such as "/healthz", of ASCII letters and signs without "#" (others as "%C3%A9"), or null to probe by connecting',
+  )
     .nullable()
     .prefault('/healthz')
     .describe('What is asked of each target; `null` probes by connecting.'),
