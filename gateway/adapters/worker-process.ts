@@ -24,10 +24,15 @@ export function forkAhead(): number {
 
 /** The worker forked ahead, or another one. Its output is ours; it leaves by itself when the channel closes. */
 export function forkWorker(fronts: FrontPreparation, observer: WorkerObserver): WorkerHandle {
-  const child = takeAhead() ?? forkChild()
+  const child = takeAhead() ?? tryFork(observer)
+  if (child === null) return { pid: 0, send() {}, kill() {} }
   // What it has said before this is kept for the first listener.
   child.on('message', (message) => observer.onMessage(message as FromWorker))
-  child.on('error', (error) => observer.onFault(error.message))
+  child.on('error', (error) => {
+    // Of a process that could not be made Node tells this alone, and never an exit.
+    if (child.pid === undefined) observer.onExit(error.message)
+    else observer.onFault(error.message)
+  })
   child.on('exit', (code, signal) => observer.onExit(signal ?? `code ${code}`))
   const handle: WorkerHandle = {
     pid: child.pid ?? 0,
@@ -51,6 +56,16 @@ function takeAhead(): ChildProcess | null {
   child.ref()
   child.channel?.ref()
   return child
+}
+
+/** Null where the system refuses at once (no memory left, for instance): its end is told as that of any other. */
+function tryFork(observer: WorkerObserver): ChildProcess | null {
+  try {
+    return forkChild()
+  } catch (error) {
+    setImmediate(() => observer.onExit(error instanceof Error ? error.message : String(error)))
+    return null
+  }
 }
 
 function forkChild(): ChildProcess {

@@ -253,7 +253,8 @@ export class ControlPlane implements SupervisorEvents {
     const since = this.evidence.reportedAt(worker)
     if (since !== null) this.#addPhantoms({ since, end: this.parts.clock.now(), slackMs: 0 })
     this.onLeft(worker)
-    this.events.add('worker-lost', `${how}; what it saw last may be lost`)
+    const cost = since === null ? 'it had not served yet' : 'what it saw last may be lost'
+    this.events.add('worker-lost', `${how}; ${cost}`)
   }
 
   #addPhantoms(loss: Loss): void {

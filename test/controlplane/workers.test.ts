@@ -232,3 +232,25 @@ t.test('certificates that change while a worker is opening are those that it sho
   const word = listening()
   t.equal(await shownBy(word?.kind === 'listening' ? (word.ports[0] ?? 0) : 0), 'present.test')
 })
+
+t.test('a worker that the system does not let be made has ended: another one is tried', async (t) => {
+  const { execPath } = process
+  t.teardown(() => (process.execPath = execPath))
+  const ends: string[] = []
+  const fork = (path: string): void => {
+    process.execPath = path
+    const observer = { onMessage: () => {}, onFault: () => {}, onExit: (how: string) => void ends.push(how) }
+    const handle = forkWorker({ engines: ['uws'], requestHeadBytes: 16_384 }, observer)
+    t.equal(handle.pid, 0)
+    handle.send({ kind: 'leave', withinMs: 0, isRelieved: false })
+    handle.kill('SIGKILL')
+    t.same(ends, [], 'whoever forks learns of it afterwards')
+  }
+  fork('/nowhere/node')
+  await until('its end is told', () => ends.length === 1)
+  t.match(ends.splice(0), [/ENOENT/])
+  // What Node throws of by itself, as it does where the system has no memory left.
+  fork('/no\0where')
+  await until('its end is told', () => ends.length === 1)
+  t.match(ends, [/null bytes/])
+})
