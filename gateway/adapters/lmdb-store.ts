@@ -135,6 +135,13 @@ class LmdbFile implements LmdbStore {
     return Array.from(range, ({ key, value }) => ({ sequence: key, event: value }))
   }
 
+  eventAfter(sequence: number): { readonly sequence: number; readonly event: unknown } | null {
+    const start = Math.max(sequence + 1, this.#nextEvent - keptEvents)
+    for (const { key, value } of this.#events.getRange({ start, limit: 1 }))
+      return { sequence: key, event: value }
+    return null
+  }
+
   async flushed(): Promise<void> {
     await this.#root.flushed
   }

@@ -92,6 +92,12 @@ export class EventLog {
     )
   }
 
+  /** The oldest that is kept after that one; null when there is none. */
+  after(sequence: number): { readonly sequence: number; readonly event: SavedEvent } | null {
+    const found = this.#store.eventAfter(sequence)
+    return found === null ? null : { sequence: found.sequence, event: found.event as SavedEvent }
+  }
+
   /** Newest first. */
   list(limit: number, before?: number): readonly { readonly sequence: number; readonly event: SavedEvent }[] {
     return this.#store

@@ -28,7 +28,7 @@ const firstRetryMs = 2_000
 const longestRetryMs = 300_000
 const cursorsKey = 'webhook-cursors'
 
-/** Last event told, by address. Its saved form. */
+/** Last event told, by name. Its saved form. */
 type Cursors = Readonly<Record<string, number>>
 
 export class Webhooks {
@@ -40,19 +40,20 @@ export class Webhooks {
     this.#store = parts.store
     const saved = (parts.store.get(cursorsKey) as Cursors | undefined) ?? {}
     const newest = parts.events.list(1)[0]?.sequence ?? 0
+    const names = namesOf(parts.targets)
     // A webhook that is new hears of what happens from now on.
-    this.#cursors = Object.fromEntries(parts.targets.map(({ url }) => [url, saved[url] ?? newest]))
+    this.#cursors = Object.fromEntries(names.map((name) => [name, saved[name] ?? newest]))
     // Kept before the first event can follow, so that a restart does not take it for new again.
     parts.store.put(cursorsKey, this.#cursors).catch((error: unknown) => {
       parts.log.error('the state cannot be saved', { error: String(error) })
     })
-    this.#deliveries = parts.targets.map(
-      (target) =>
-        new Delivery(target, parts, {
-          get: () => this.#cursors[target.url] ?? 0,
-          set: (to) => this.#move(target.url, to),
-        }),
-    )
+    this.#deliveries = parts.targets.map((target, at) => {
+      const name = names[at] ?? target.url
+      return new Delivery(target, parts, {
+        get: () => this.#cursors[name] ?? 0,
+        set: (to) => this.#move(name, to),
+      })
+    })
   }
 
   /** Something was added to the event log. */
@@ -64,10 +65,18 @@ export class Webhooks {
     for (const delivery of this.#deliveries) delivery.stop()
   }
 
-  async #move(url: string, to: number): Promise<void> {
-    this.#cursors = { ...this.#cursors, [url]: to }
+  async #move(name: string, to: number): Promise<void> {
+    this.#cursors = { ...this.#cursors, [name]: to }
     await this.#store.put(cursorsKey, this.#cursors)
   }
+}
+
+/** By what each is known: its address, with a number from the second of one address on. */
+function namesOf(targets: readonly WebhookTarget[]): string[] {
+  return targets.map(({ url }, at) => {
+    const before = targets.slice(0, at).filter((each) => each.url === url).length
+    return before === 0 ? url : `${url} ${before + 1}`
+  })
 }
 
 interface Cursor {
@@ -98,7 +107,10 @@ class Delivery {
     if (this.#isBusy) return
     this.#isBusy = true
     void this.#drainWhileAsked()
-      .catch((error: unknown) => this.#complain(String(error)))
+      .catch((error: unknown) => {
+        this.#complain(String(error))
+        this.#retryLater()
+      })
       .finally(() => (this.#isBusy = false))
   }
 
@@ -116,22 +128,23 @@ class Delivery {
   }
 
   async #drain(): Promise<void> {
-    for (let next = this.#next(); next !== null && !this.#isStopped; next = this.#next()) {
+    const { events } = this.#parts
+    for (;;) {
+      const cursor = this.#cursor.get()
+      const next = events.after(cursor)
+      if (next === null || this.#isStopped) return
+      this.#tellMissed(next.sequence - cursor - 1)
       if (this.#isWanted(next.event) && !(await this.#tell(next.event))) return this.#retryLater()
       await this.#cursor.set(next.sequence)
       this.#failures = 0
     }
   }
 
-  /** The oldest event after the cursor. */
-  #next(): { readonly sequence: number; readonly event: SavedEvent } | null {
-    const cursor = this.#cursor.get()
-    let oldest: { readonly sequence: number; readonly event: SavedEvent } | null = null
-    for (let before: number | undefined; ; before = oldest?.sequence) {
-      const page = this.#parts.events.list(100, before).filter(({ sequence }) => sequence > cursor)
-      oldest = page.at(-1) ?? oldest
-      if (page.length < 100) return oldest
-    }
+  /** The log keeps the newest events only: who did not take them for so long is not told of all. */
+  #tellMissed(count: number): void {
+    if (count === 0) return
+    const { url } = this.#target
+    this.#parts.log.warn('events were no longer kept when the webhook could be told', { url, count })
   }
 
   #isWanted(event: SavedEvent): boolean {

@@ -50,6 +50,8 @@ export interface LifecycleStore {
   appendEvent(event: unknown): Promise<void>
   /** Newest first, at most `limit`, older than `before` where that is given (its sequence number). */
   events(limit: number, before?: number): readonly { readonly sequence: number; readonly event: unknown }[]
+  /** The oldest that is kept after that sequence number; null when there is none. */
+  eventAfter(sequence: number): { readonly sequence: number; readonly event: unknown } | null
   flushed(): Promise<void>
   close(): Promise<void>
 }

@@ -154,6 +154,7 @@ export class Machine {
       remove: async (key) => void (isAlive() && documents.delete(key)),
       appendEvent: async (event) => void (isAlive() && events.push(event as SavedEvent)),
       events: () => [],
+      eventAfter: () => null,
       flushed: async () => {},
       close: async () => {},
     }

@@ -123,3 +123,66 @@ t.test('a webhook that is new hears of what happens from now on', async (t) => {
   await until('the webhook is told', () => got.length === 1)
   t.same(typesOf(got), ['now'])
 })
+
+t.test('of two webhooks with one address each is told of what it wants', async (t) => {
+  const { got, url } = await receiver(t, (count) => (count === 1 ? 500 : 200))
+  const { events, webhooks } = await start(t, [
+    { url, secret: 'a', events: ['started'] },
+    { url, secret: 'b', events: ['stopped'] },
+  ])
+  events.add('started', 'for one')
+  await until('the first is told', () => got.length === 1)
+  events.add('stopped', 'for the other')
+  await until('both are told', () => got.length === 3, 8000)
+  t.same(typesOf(got).toSorted(), ['for one', 'for one', 'for the other'])
+  webhooks.stop()
+})
+
+t.test(
+  'what gathered for days is found one after the other, and what is no longer kept is said',
+  async (t) => {
+    const kept = await store(t)
+    const clock = new SystemClock()
+    const lookedUp: number[] = []
+    const told: string[] = []
+    const warned: unknown[] = []
+    const log = {
+      ...nullLog,
+      warn: (message: string, fields?: object) => void warned.push({ message, ...fields }),
+    }
+    const reading = { eventAfter: kept.eventAfter.bind(kept), events: kept.events.bind(kept) }
+    kept.eventAfter = (sequence) => {
+      lookedUp.push(sequence)
+      return reading.eventAfter(sequence)
+    }
+    const events = new EventLog(kept, clock, nullLog)
+    await kept.put('webhook-cursors', { 'http://slow': 3 })
+    const bodies = Array.from({ length: 10_100 }, (_, i) => ({
+      type: 'started',
+      cause: `${i + 1}`,
+      at: 0,
+      to: null,
+    }))
+    await Promise.all(bodies.map((body) => kept.appendEvent(body)))
+    kept.events = () => {
+      throw new Error('the whole log is not read for one event')
+    }
+    const post = async (_url: string, body: string): Promise<number> => {
+      told.push((JSON.parse(body) as { cause: string }).cause)
+      return told.length < 300 ? 200 : 500
+    }
+    const list = {
+      list: () => [],
+      after: (sequence: number) => events.after(sequence),
+    } as unknown as EventLog
+    const targets = [{ url: 'http://slow', secret: 's', events: null }]
+    const webhooks = new Webhooks({ targets, post, events: list, store: kept, clock, log })
+    running.push(webhooks)
+    webhooks.wake()
+    await until('some are told', () => told.length === 300)
+    webhooks.stop()
+    t.same(told.slice(0, 2), ['101', '102'], 'the oldest that is kept comes first')
+    t.ok(lookedUp.length <= 301, 'one look for each')
+    t.match(warned, [{ message: /no longer kept/, url: 'http://slow', count: 97 }])
+  },
+)
