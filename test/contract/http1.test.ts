@@ -147,6 +147,19 @@ t.test(
   },
 )
 
+t.test('a hint that Node would not send is left out, and looking at it takes no time', async (t) => {
+  const ambiguous = `</a.css>${';a=b=c'.repeat(100)}`
+  const front = await startFront(t, 'node', (scripted) => {
+    const links = `${ambiguous};", </b.js>; rel=preload; =x, ${ambiguous}, <c>; as="d`
+    scripted.downstream.interim(103, { bytes: null, runs: [], lines: `Link: ${links}` })
+    scripted.answer('answered')
+  })
+  const line = new Line(t, front)
+  line.say(`GET / HTTP/1.1\r\n${host}\r\n`)
+  await line.hears('answered')
+  t.equal(/^link: (.*)\r$/im.exec(line.heard)?.[1], ambiguous)
+})
+
 t.test('HTTP/1.0: an answer that is cut is reset, since an end would complete it', async (t) => {
   const front = await startFront(t, 'node', ({ downstream }) => {
     downstream.start(plainStart)
