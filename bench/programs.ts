@@ -91,6 +91,17 @@ export function childrenOf(pid: number): number[] {
   return text === '' ? [] : text.split(' ').map(Number)
 }
 
+/** The first child of a process that is about to have one; rejects after ten seconds. */
+export async function firstChildOf(pid: number, name: string): Promise<number> {
+  const deadline = performance.now() + 10_000
+  for (;;) {
+    const [child] = childrenOf(pid)
+    if (child !== undefined) return child
+    if (performance.now() > deadline) throw new Error(`${name} starts no process of its own`)
+    await pause(5)
+  }
+}
+
 /** CPU time of processes with all their threads since their start, in microseconds, in steps of 10 ms. */
 export interface CpuTime {
   readonly userUs: number

@@ -52,6 +52,7 @@ function figuresOf(rows: readonly Row[]): Figure[] {
 
 function ownFigures(rows: readonly Row[], row: Row, isUsual: boolean): Figure[] {
   return [
+    ...multiple(rows, row, 'amarre-before', null),
     ...multiple(rows, row, 'haproxy', isUsual ? 'at most 1.0' : 'at most 1.5'),
     ...multiple(rows, row, 'nginx', isUsual ? 'aims at 1.0' : null),
     ...multiple(rows, row, 'caddy', isUsual ? 'at most 0.25' : null),

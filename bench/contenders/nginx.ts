@@ -1,7 +1,15 @@
 // nginx: routes by the application's cookie with `map`, and knows no session.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { childrenOf, isInstalled, listening, pin, startPinned, stopProgram, versionOf } from '../programs.js'
+import {
+  firstChildOf,
+  isInstalled,
+  listening,
+  pin,
+  startPinned,
+  stopProgram,
+  versionOf,
+} from '../programs.js'
 import { loadCore, workerCore } from '../programs.js'
 import { boardByVisit } from '../visits.js'
 import type { Contender, Place } from './contender.js'
@@ -17,7 +25,8 @@ export const nginx: Contender = {
     writeFileSync(file, configuration(place))
     const child = startPinned(loadCore, ['nginx', '-p', place.directory, '-c', file], place.directory)
     await listening(place.port, 'nginx')
-    const [workerPid = 0] = childrenOf(child.pid ?? 0)
+    // The master listens before its worker is there.
+    const workerPid = await firstChildOf(child.pid ?? 0, 'nginx')
     pin(workerPid, workerCore)
     return {
       port: place.port,
