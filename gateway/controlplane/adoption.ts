@@ -1,5 +1,4 @@
 // First adoption: which release visitors from before the gateway board, and until when. Reads releases, changes nothing.
-import type { ReleaseIndex } from '../domain/ids.js'
 import { isLive, type Release } from '../domain/release.js'
 import type { AdoptionSpec } from '../domain/adoption-spec.js'
 import { activeRelease, type Site } from './site-register.js'
@@ -18,16 +17,16 @@ export function isAwaitedByAdoption(site: Site, release: Release, now: number): 
   return activeRelease(site) !== null || release.registration.activate.kind === 'manual'
 }
 
-/** What workers adopt by; null where adoption is over. `mayBoard`: every worker serves the release. */
+/** What workers adopt by; null where adoption is over. `mayBoard`: every worker serves the release, and goes on doing so. */
 export function adoptionSpec(
   site: Site,
   now: number,
-  mayBoard: (release: ReleaseIndex) => boolean,
+  mayBoard: (release: Release) => boolean,
 ): AdoptionSpec | null {
   const { legacy } = site.policy.session
   if (legacy === null || now >= legacy.until) return null
   const release = site.releases.get(legacy.release)
-  const isReady = release !== undefined && isLive(release) && mayBoard(release.index)
+  const isReady = release !== undefined && isLive(release) && mayBoard(release)
   return { cookie: legacy.cookie, release: isReady ? release.index : null, until: legacy.until }
 }
 

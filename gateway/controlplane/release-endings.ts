@@ -35,10 +35,16 @@ interface Leaving {
 
 export class ReleaseEndings {
   readonly #parts: ReleaseEndingParts
+  readonly #closing = new Set<ReleaseIndex>()
   readonly #leaving = new Map<ReleaseIndex, Leaving>()
 
   constructor(parts: ReleaseEndingParts) {
     this.#parts = parts
+  }
+
+  /** Its end has come: nobody is to board it any more, and then no worker is to serve it. */
+  isClosing(release: ReleaseIndex): boolean {
+    return this.#closing.has(release)
   }
 
   /** Its end has come, and no worker is to serve it any more. */
@@ -47,6 +53,7 @@ export class ReleaseEndings {
   }
 
   forget(release: ReleaseIndex): void {
+    this.#closing.delete(release)
     this.#leaving.delete(release)
   }
 
@@ -55,9 +62,12 @@ export class ReleaseEndings {
     const { clock, spans } = this.#parts
     const { ending, index } = release
     if (ending === null || !isOnItsWayOut(release) || clock.now() < endOf(ending, spans())) {
-      if (this.#leaving.delete(index)) this.#parts.onChange()
+      const wasDue = this.#closing.has(index)
+      this.forget(index)
+      if (wasDue) this.#parts.onChange()
       return false
     }
+    this.#close(index)
     const begun = this.#leaving.get(index)
     if (begun === undefined && this.#mayStillBear(index)) return false
     const leaving = begun ?? this.#begin(site, release)
@@ -68,7 +78,15 @@ export class ReleaseEndings {
   /** A worker routes by a table in which sessions begin there: as long as one does, every other one serves them. */
   #mayStillBear(index: ReleaseIndex): boolean {
     const { publisher } = this.#parts
-    return !publisher.isAcknowledged(publisher.birthsEndedIn(index))
+    const ended = Math.max(publisher.birthsEndedIn(index), publisher.adoptionEndedIn(index))
+    return !publisher.isAcknowledged(ended)
+  }
+
+  /** Visitors from before the gateway, who may be awaited there, board it no more. */
+  #close(index: ReleaseIndex): void {
+    if (this.#closing.has(index)) return
+    this.#closing.add(index)
+    this.#parts.onChange()
   }
 
   #begin(site: Site, release: Release): Leaving {
@@ -98,7 +116,7 @@ export class ReleaseEndings {
     this.#noteEnded(site, release)
     this.#parts.ledger.endAll(release.index)
     this.#parts.apply(site, release, { type: 'end' }, `its announced end has come: ${by}`)
-    this.#leaving.delete(release.index)
+    this.forget(release.index)
     this.#parts.settle()
   }
 }

@@ -61,9 +61,9 @@ export class ReleaseRetirement {
     this.#endings.forget(index)
   }
 
-  /** Nobody is left on it, and nobody is to come back. */
+  /** Nobody is left on it, or its end has come: nobody is to come back. */
   isClosing(index: ReleaseIndex): boolean {
-    return this.#waysOut.get(index)?.step === 'closing'
+    return this.#waysOut.get(index)?.step === 'closing' || this.#endings.isClosing(index)
   }
 
   /** No worker is to serve it any more. */

@@ -12,7 +12,7 @@ import { activeRelease, birthShare, compareReleases, type Site } from './site-re
 
 export interface TableSources {
   healthOf(release: ReleaseIndex, url: TargetUrl): TargetHealth | null
-  /** Releases that are about to be taken out of service: nobody is left, and nobody is to come back. */
+  /** Releases that are about to be taken out of service: whoever is not on it any more is not to come back. */
   isClosing(release: ReleaseIndex): boolean
   /** Releases that are being taken out of service: no worker is to serve them any more. */
   isLeaving(release: ReleaseIndex): boolean
@@ -57,12 +57,7 @@ function siteSpec(site: Site, sources: TableSources): SiteSpec {
     errorPages: site.policy.errorPages,
     assets: site.policy.assets.fallback === 'none' ? [] : site.policy.assets.paths,
     pagePin: pagePinOf(site.policy.pagePin),
-    adoption: adoptionSpec(
-      site,
-      sources.now,
-      // Of a dead one its visitors are told, with a link to begin anew: they have no token that would say so.
-      (index) => !sources.isLeaving(index) && !sources.isDead(index) && sources.isServedEverywhere(index),
-    ),
+    adoption: adoptionSpec(site, sources.now, (release) => mayBeBoarded(release, sources)),
     rolloutId: site.rollout?.id ?? activeRelease(site)?.registration.version ?? '',
     releases: served
       .sort((a, b) => compareReleases(site, b, a))
@@ -73,6 +68,13 @@ function siteSpec(site: Site, sources: TableSources): SiteSpec {
       })),
     ...(gone === null ? {} : { gone }),
   }
+}
+
+/** Whether visitors from before the gateway board the release. */
+function mayBeBoarded({ index }: Release, sources: TableSources): boolean {
+  // Of a dead one its visitors are told, with a link to begin anew: they have no token that would say so.
+  if (sources.isDead(index)) return false
+  return !sources.isClosing(index) && !sources.isLeaving(index) && sources.isServedEverywhere(index)
 }
 
 /**

@@ -189,3 +189,27 @@ t.test('adoption outlives the gateway, and the loss of its state', async (t) => 
   t.same(anew.states, ['1.0.0 draining', '2.0.0 active'])
   t.equal(anew.verdictWords('1.0.0'), 'blocked adoption')
 })
+
+t.test(
+  'a legacy release that ends as announced is boarded by no worker while another has let go of it',
+  async (t) => {
+    const { run } = await begun(t, { workers: 2 })
+    const [, slow] = run.workers
+    if (slow === undefined) throw new Error('no second worker')
+    const { departures } = run.plane.controller
+    departures.announceEnd(run.site, run.release('1.0.0'), { by: 'test', force: true })
+    await run.settled()
+    t.equal(adoptionOf(run)?.release, run.release('1.0.0').index, 'boarded until then')
+    slow.isPrompt = false
+    await run.pass(promiseMs)
+    t.equal(adoptionOf(run)?.release, null, 'no worker is to send anybody there any more')
+    await run.pass(1000)
+    t.ok(run.served('1.0.0'), 'one may still do so')
+    slow.take(run.latest)
+    await run.pass(1000)
+    t.equal(run.served('1.0.0'), null)
+    slow.take(run.latest)
+    for (let i = 0; i < 2; i++) await run.pass(1000)
+    t.same(run.states, ['1.0.0 retired', '2.0.0 active'])
+  },
+)

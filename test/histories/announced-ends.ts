@@ -4,25 +4,86 @@ import { BrokenRule, type Stage } from './stage.js'
 
 export class AnnouncedEnds {
   readonly #stage: Stage
+  /** Events that have been followed. */
+  #followed = 0
+  /** When each end that is ahead was announced, in time of being up. */
+  readonly #announced = new Map<ReleaseVersion, number>()
+  /** Versions whose sessions had ended when last looked at. */
+  #ended = new Set<ReleaseVersion>()
 
   constructor(stage: Stage) {
     this.#stage = stage
   }
 
-  /** Its sessions end or start over for a reason that an event names: an announced end has come, it is dead. */
-  isExcused(version: ReleaseVersion): boolean {
-    const told = this.#eventsOf(version).map(({ type }) => type)
-    const isDead = told.lastIndexOf('release-dead') > told.lastIndexOf('release-alive')
-    return (isDead && this.#stage.history.onReleaseGone === 'restart') || this.hasEnded(version)
+  /** To be called after everything that may have announced an end, before any time passes. */
+  follow(): void {
+    const { machine } = this.#stage
+    const news = machine.events.slice(this.#followed)
+    this.#followed = machine.events.length
+    const announced = news.filter(({ type }) => type === 'end-announced')
+    for (const { release } of announced) this.#announce(release as ReleaseVersion)
+    // One that has begun may be called off in the same moment: that comes after.
+    this.#judgeEnds()
+    for (const { type, release, to } of news) {
+      const version = release as ReleaseVersion
+      const isOver = type === 'transition' && (to === 'active' || to === 'retired')
+      if (type === 'end-announced') this.#announce(version)
+      else if (type === 'end-cancelled' || isOver) this.#announced.delete(version)
+    }
   }
 
-  /** Its announced end has come, a promise after it was announced. */
+  /** One that stands is taken over by another word, and its time stays. */
+  #announce(version: ReleaseVersion): void {
+    if (!this.#announced.has(version)) this.#announced.set(version, this.#stage.truth.up)
+  }
+
+  #judgeEnds(): void {
+    const ended = new Set(this.#stage.run.site.ended.map(({ version }) => version))
+    for (const version of ended) if (!this.#ended.has(version)) this.#nobodyUntold(version)
+    this.#ended = ended
+  }
+
+  /** Whoever has not been answered since the announcement was promised no more than the time up to the end. */
+  #nobodyUntold(version: ReleaseVersion): void {
+    const { truth } = this.#stage
+    const announcedAt = this.#announced.get(version)
+    if (announcedAt === undefined) throw new BrokenRule(`${version} came to an end that nobody announced`)
+    for (const visitor of truth.visitors) {
+      const { token, number } = visitor
+      if (token === null || token.held || token.release !== version || token.upAt > announcedAt) continue
+      if (truth.isLive(visitor) && !truth.hasLeft(token.id, version))
+        throw new BrokenRule(`${version} came to its end before visitor ${number} could hear of it`)
+    }
+  }
+
+  /** Its sessions end or start over for a reason that an event names: an announced end has come, it is dead. */
+  isExcused(version: ReleaseVersion): boolean {
+    return (
+      (this.#stage.history.onReleaseGone === 'restart' && this.#isDead(version)) || this.hasEnded(version)
+    )
+  }
+
+  /** Nobody new is to come to it. */
+  isOutOfService(version: ReleaseVersion): boolean {
+    return this.#isDead(version) || this.hasEnded(version) || this.#isDue(version)
+  }
+
+  /** Its end is so long ago announced that it may have come. */
+  #isDue(version: ReleaseVersion): boolean {
+    const { truth, idleMinutes } = this.#stage
+    const announcedAt = this.#announced.get(version)
+    return announcedAt !== undefined && truth.up - announcedAt >= (idleMinutes * 60_000 * 9) / 8
+  }
+
+  #isDead(version: ReleaseVersion): boolean {
+    const told = this.#eventsOf(version).map(({ type }) => type)
+    return told.lastIndexOf('release-dead') > told.lastIndexOf('release-alive')
+  }
+
+  /** Its announced end has come. */
   hasEnded(version: ReleaseVersion): boolean {
     const { ended, releases } = this.#stage.run.site
-    if (!ended.some((each) => each.version === version)) return false
-    const announced = this.#eventsOf(version).findLast(({ type }) => type === 'end-announced')
-    if (announced === undefined) throw new BrokenRule(`${version} came to an end that nobody announced`)
-    return releases.get(version)?.state.name !== 'active'
+    return ended.some((each) => each.version === version) && releases.get(version)?.state.name !== 'active'
   }
 
   #eventsOf(version: ReleaseVersion) {

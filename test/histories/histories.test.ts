@@ -2,7 +2,7 @@
 // history, cut down to what is needed for it, and its seed. `HISTORIES` plays so many, `HISTORIES_SEED` those of a seed.
 import fc from 'fast-check'
 import t from 'tap'
-import { histories } from './steps.js'
+import { histories } from './drawing.js'
 import { BirthTally } from './truth.js'
 import { VirtualTimers } from './virtual-timers.js'
 import { World } from './world.js'

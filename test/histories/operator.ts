@@ -1,6 +1,9 @@
 // What an operator does in a history: writes files, gives orders. An order that a rule refuses is none.
 import type { Order, RecallOrder } from '../../gateway/controlplane/gateway-view.js'
+import { previewLink } from '../../gateway/controlplane/preview-link.js'
 import { RuleRefusal } from '../../gateway/controlplane/rule-refusal.js'
+import type { SessionId } from '../../gateway/domain/ids.js'
+import { applicationCookie, pageHeader } from './request-head.js'
 import { versionOf, type Floors, type Stage } from './stage.js'
 import type { Declared, Step } from './steps.js'
 
@@ -12,7 +15,6 @@ export type OrderStep = Extract<
 
 export class Operator {
   readonly #stage: Stage
-  #idleMinutes = 8
 
   constructor(stage: Stage) {
     this.#stage = stage
@@ -20,18 +22,32 @@ export class Operator {
   }
 
   setIdleTime(minutes: number): void {
-    this.#idleMinutes = minutes
+    this.#stage.idleMinutes = minutes
     this.#writeSite()
   }
 
   #writeSite(): void {
     const { history, machine } = this.#stage
-    const { onReleaseGone, affinity, retain } = history
+    const { onReleaseGone, affinity, retain, pagesName } = history
     machine.site({
       hosts: ['*'],
-      session: { idleTimeout: `${this.#idleMinutes}m`, onReleaseGone, affinity },
+      session: {
+        idleTimeout: `${this.#stage.idleMinutes}m`,
+        onReleaseGone,
+        affinity,
+        ...(history.startsOn === 'cookie' ? { startsOn: { cookie: applicationCookie } } : {}),
+        ...this.#legacy(),
+      },
       retain,
+      ...(pagesName ? { pagePin: { header: pageHeader, sharedSessions: true } } : {}),
     })
+  }
+
+  #legacy(): object {
+    const { legacy } = this.#stage
+    if (legacy === null) return {}
+    const until = new Date(legacy.until).toISOString()
+    return { legacy: { cookie: applicationCookie, release: legacy.release, until } }
   }
 
   drop(release: number, note: number): void {
@@ -53,6 +69,28 @@ export class Operator {
       this.#give(step)
     } catch (error) {
       if (!(error instanceof RuleRefusal)) throw error
+    }
+  }
+
+  /** A link to a preview; null where a rule refuses it. */
+  previewLink(release: number, ttlMs: number): { readonly url: string; readonly until: number } | null {
+    const { run } = this.#stage
+    const { publisher, events, keyKeeper } = run.plane
+    const found = run.find(versionOf(release))
+    if (found === null) return null
+    const parts = {
+      publisher,
+      events,
+      keys: () => keyKeeper.spec,
+      urls: () => ({ http: 'http://shop.test', https: null }),
+      randomId: () => '0123456789abcdef' as SessionId,
+    }
+    try {
+      const now = run.clock.now()
+      return previewLink(found, ['shop.test'], { by: 'test', ttlMs, url: null, now }, parts)
+    } catch (error) {
+      if (!(error instanceof RuleRefusal)) throw error
+      return null
     }
   }
 

@@ -7,7 +7,7 @@ import type { AnnouncedEnds } from './announced-ends.js'
 import type { RequestRules } from './request-rules.js'
 import type { RoutingWorker } from './routing-worker.js'
 import { BrokenRule, type Stage } from './stage.js'
-import type { HeldToken } from './truth.js'
+import type { HeldToken, Visitor } from './truth.js'
 
 export class ReleaseRules {
   readonly #stage: Stage
@@ -39,18 +39,61 @@ export class ReleaseRules {
       const { version } = registration
       if (state.name === 'retired') retired.add(version)
       const isNew = state.name === 'retired' && !this.#retired.has(version)
-      if (isNew && !this.#ends.hasEnded(version)) this.#nobodyOn(version, Infinity)
+      if (isNew && !this.#ends.hasEnded(version)) {
+        this.#nobodyOn(version, Infinity)
+        this.#nobodyComesTo(version)
+      }
       if (state.name === 'retirable' && isJudged) this.#checkVerdict(version)
+      if (isJudged && state.name !== 'retired') this.#checkCount(version)
     }
     this.#retired = retired
   }
 
   #checkVerdict(version: ReleaseVersion): void {
-    const { run, machine } = this.#stage
-    const verdict = run.verdict(version)
+    const verdict = this.#stage.run.verdict(version)
     if (verdict.kind !== 'retirable') return
-    const asOf = verdict.asOf - run.clock.now() + machine.monotonic
-    this.#nobodyOn(version, asOf)
+    this.#nobodyOn(version, this.#byMachine(verdict.asOf))
+    this.#nobodyComesTo(version)
+  }
+
+  /** Whoever came back by then is counted, unless something is said to be unknown. */
+  #checkCount(version: ReleaseVersion): void {
+    const { run, truth } = this.#stage
+    // Its sessions ended with it, whoever still holds a token of theirs.
+    if (run.site.ended.some((each) => each.version === version)) return
+    const verdict = run.verdict(version)
+    if (verdict.kind === 'unknown') return
+    if (verdict.kind === 'blocked' && verdict.by.some(({ by }) => by === 'phantoms')) return
+    const asOf = this.#byMachine(verdict.asOf)
+    const there = truth.visitors.filter(
+      (visitor) => isCountedOn(version, visitor, asOf) && truth.isLive(visitor) && !truth.isLeaving(visitor),
+    )
+    const { active } = run.plane.parts.ledger.of(run.release(version).index)
+    if (active < there.length)
+      throw new BrokenRule(`${version} is said to have ${active} sessions, but ${there.length} are there`)
+  }
+
+  /** An instant of the gateway's clock by the time of the machine. */
+  #byMachine(at: number): number {
+    const { run, machine } = this.#stage
+    return at - run.clock.now() + machine.monotonic
+  }
+
+  /** No worker lets sessions begin there, and nobody from before the gateway is awaited. */
+  #nobodyComesTo(version: ReleaseVersion): void {
+    const { workers, legacy, truth, run } = this.#stage
+    const isOpen = workers.find(({ state, now }) => {
+      const site = state.table?.sites[0]
+      const adoption = site?.adoption ?? null
+      const adopts = adoption !== null && adoption.release?.version === version && now < adoption.until
+      return adopts || (site?.release(version)?.share ?? 0) > 0
+    })
+    if (isOpen !== undefined)
+      throw new BrokenRule(`${version} counts as empty, but sessions begin there by worker ${isOpen.pid}`)
+    if (legacy?.release === version && !truth.wasAdoptionOver && run.clock.now() < legacy.until)
+      throw new BrokenRule(
+        `${version} counts as empty, but visitors from before the gateway are awaited there`,
+      )
   }
 
   /** Nobody whose token came by then may still use it, and nobody's request is under way there. */
@@ -66,6 +109,19 @@ export class ReleaseRules {
       if (truth.isLive(visitor) || honours !== undefined)
         throw new BrokenRule(`${version} counts as empty, but visitor ${visitor.number} may come back to it`)
     }
+    this.#noPageOf(version, asOf)
+  }
+
+  #noPageOf(version: ReleaseVersion, asOf: number): void {
+    const { truth, history } = this.#stage
+    if (!history.pagesName) return
+    for (const { number, pages } of truth.visitors) {
+      const isOpen = pages.some(
+        (page) => page?.release === version && page.monotonicAt <= asOf && truth.isKept(page),
+      )
+      if (isOpen)
+        throw new BrokenRule(`${version} counts as empty, but visitor ${number} has a page of it open`)
+    }
   }
 
   #checkPublication({ table }: Publication): void {
@@ -75,6 +131,14 @@ export class ReleaseRules {
     }
     for (const { version, to } of site?.gone?.heirs ?? []) this.#requests.mayMove(version, to)
   }
+}
+
+/** All that makes him count was seen by that instant of the machine's time. */
+function isCountedOn(version: ReleaseVersion, visitor: Visitor, asOf: number): boolean {
+  const { token, confirmed, seenAt } = visitor
+  if (token === null || token.release !== version || confirmed?.id !== token.id) return false
+  if (confirmed.release !== version || confirmed.monotonicAt > asOf) return false
+  return token.held ? seenAt <= asOf : token.monotonicAt <= asOf
 }
 
 function isHonouredBy(worker: RoutingWorker, token: HeldToken): boolean {

@@ -1,7 +1,13 @@
 // What a visitor's browser sends.
 import type { RequestHead } from '../../gateway/dataplane/request-head.js'
 import type { RequestKind } from './steps.js'
-import type { Visitor } from './truth.js'
+import type { Page, Visitor } from './truth.js'
+
+/** The application's own session cookie. */
+export const applicationCookie = 'sid'
+
+/** The field in which what a page loads names the page's release. */
+export const pageHeader = 'x-page-release'
 
 const fetchDestinations: Readonly<Record<RequestKind, string>> = {
   document: 'document',
@@ -10,16 +16,24 @@ const fetchDestinations: Readonly<Record<RequestKind, string>> = {
   post: 'document',
 }
 
-export function headOf(visitor: Visitor, kind: RequestKind): RequestHead {
+/** `page`: the one that asks; null where nothing names one. */
+export function headOf(
+  visitor: Visitor,
+  kind: RequestKind,
+  page: Page | null = null,
+  target = '/page',
+): RequestHead {
+  const cookies = cookiesOf(visitor)
   const fields: (readonly [name: string, value: string])[] = [
     ['host', 'shop.test'],
     ['user-agent', 'history'],
     ['sec-fetch-dest', fetchDestinations[kind]],
+    ...(cookies.length === 0 ? [] : [['cookie', cookies.join('; ')] as const]),
+    ...(page === null ? [] : [[pageHeader, page.release] as const]),
   ]
-  if (visitor.token !== null) fields.push(['cookie', `amarre=${visitor.token.text}`])
   return {
     method: kind === 'post' ? 'POST' : 'GET',
-    target: '/page',
+    target,
     path: '/page',
     names: fields.map(([name]) => name),
     values: fields.map(([, value]) => value),
@@ -28,4 +42,12 @@ export function headOf(visitor: Visitor, kind: RequestKind): RequestHead {
     version: '1.1',
     clientCertificate: '',
   }
+}
+
+function cookiesOf({ token, hasApplicationCookie, pass }: Visitor): string[] {
+  return [
+    ...(hasApplicationCookie ? [`${applicationCookie}=1`] : []),
+    ...(pass === null ? [] : [`amarre-preview=${pass.text}`]),
+    ...(token === null ? [] : [`amarre=${token.text}`]),
+  ]
 }

@@ -25,11 +25,13 @@ import type { Publication, ToWorker, WorkerReport } from '../../gateway/plane-pr
 import { FakeWorker } from '../controlplane/harness.js'
 
 /** What the application answers. */
-export type AnswerKind = 'page' | 'shared' | 'end' | 'stream' | 'failure'
+export type AnswerKind = 'page' | 'shared' | 'login' | 'logout' | 'end' | 'stream' | 'failure'
 
 const answerTexts: Readonly<Record<AnswerKind, string>> = {
   page: '200 OK\r\nContent-Type: text/html',
   shared: '200 OK\r\nCache-Control: public, max-age=60',
+  login: '200 OK\r\nContent-Type: text/html\r\nSet-Cookie: sid=1; Path=/',
+  logout: '200 OK\r\nContent-Type: text/html\r\nSet-Cookie: sid=; Max-Age=0; Path=/',
   end: '200 OK\r\nAmarre-Session: end',
   stream: '200 OK\r\nContent-Type: text/event-stream',
   failure: '500 Internal Server Error\r\nContent-Type: text/html',

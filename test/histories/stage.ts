@@ -17,7 +17,13 @@ export class Stage {
   readonly births: BirthTally
   /** What each release declares, as its file says. */
   readonly floors: readonly Floors[]
+  /** Where visitors from before the gateway belong, and until when they are awaited, by the wall clock. */
+  readonly legacy: { readonly release: ReleaseVersion; readonly until: number } | null
   readonly #timers: VirtualTimers
+  /** As the site's file says now. */
+  idleMinutes = 8
+  /** Called whenever time has passed, before more does. */
+  onTime: () => void = () => {}
   #run: Run | null = null
   #random: number
 
@@ -28,6 +34,10 @@ export class Stage {
     this.#random = history.seed
     this.floors = history.releases.map((declared, i) => floorsOf(declared, i))
     this.machine = new Machine({ teardown: () => {} })
+    const { legacy } = history
+    const now = this.machine.epochMs + this.machine.monotonic
+    this.legacy =
+      legacy === null ? null : { release: versionOf(legacy.release), until: now + legacy.minutes * 60_000 }
     this.machine.newWorker = (pid, observer) =>
       new RoutingWorker(
         pid,
@@ -79,6 +89,8 @@ export class Stage {
     this.#timers.advance(ms)
     await this.run.settled()
     await this.#followClock()
+    if (this.legacy !== null && this.run.clock.now() >= this.legacy.until) this.truth.wasAdoptionOver = true
+    this.onTime()
   }
 
   /**

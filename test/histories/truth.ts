@@ -14,13 +14,45 @@ export interface HeldToken extends Omit<Token, 'keyId'> {
   readonly promisedMs: number
 }
 
+/** A pass to a preview in a visitor's jar; over at that instant of the wall clock. */
+export interface HeldPass {
+  readonly text: string
+  readonly release: ReleaseVersion
+  readonly until: number
+}
+
+/** A session that came back with its token and was let in, when it last did, by the time of the machine. */
+export interface Confirmed {
+  readonly id: SessionId
+  readonly release: ReleaseVersion
+  readonly monotonicAt: number
+}
+
+/** A page that a visitor has open: what it loads names the release that it came from. */
+export interface Page {
+  readonly release: ReleaseVersion
+  /** Until when a session on its release, or what it loaded from there, keeps that release; in time of being up. */
+  sessionUpUntil: number
+  loadedUpUntil: number
+  /** When it last did, by the time of the machine. */
+  monotonicAt: number
+}
+
 export interface Visitor {
   readonly number: number
   readonly address: string
   token: HeldToken | null
+  confirmed: Confirmed | null
+  pass: HeldPass | null
+  /** He has the application's own session cookie. */
+  hasApplicationCookie: boolean
+  /** In his tabs. */
+  readonly pages: (Page | null)[]
   /** When he was last seen, by the time in which the gateway was up, and the idle time then. */
   seenUpAt: number
   seenIdleMs: number
+  /** The same by the time of the machine. */
+  seenAt: number
 }
 
 /** Births of one release against what its share lets expect. */
@@ -47,6 +79,8 @@ export class Truth {
   /** Time in which the gateway was up, ms. */
   up = 0
   readonly visitors: Visitor[] = []
+  /** The gateway's clock has shown that visitors from before the gateway are not awaited any more. */
+  wasAdoptionOver = false
   /** Ended by the application's word; one that is used again has begun anew. */
   readonly ended = new Set<SessionId>()
   /** Those that are used again as well. */
@@ -62,6 +96,16 @@ export class Truth {
 
   hasLeft(id: SessionId, from: ReleaseVersion): boolean {
     return this.#left.get(id)?.has(from) === true
+  }
+
+  /** He was handed a token for another release, which has not come. */
+  isLeaving({ token }: Visitor): boolean {
+    return token !== null && this.hasLeft(token.id, token.release)
+  }
+
+  /** A page that is open may load its parts from the release that it names. */
+  isKept({ sessionUpUntil, loadedUpUntil }: Page): boolean {
+    return this.up < Math.max(sessionUpUntil, loadedUpUntil)
   }
 
   /** Nobody may take this token for anything but its session: its visitor was away for less than he was promised. */

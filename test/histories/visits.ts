@@ -1,53 +1,103 @@
-// What visitors do in a history: they come with what is in their jar, wait for answers, keep what they are handed. Each
-// request and each token is judged on the spot.
+// What visitors do in a history: they come with what is in their jar and their tabs, wait for answers, keep what they
+// are handed. Each request and each token is judged on the spot.
 import type { Handout } from '../../gateway/dataplane/session-handout.js'
+import { Pages } from './pages.js'
+import type { Previews } from './previews.js'
 import { headOf } from './request-head.js'
-import type { RequestRules } from './request-rules.js'
+import { isLoadedByPage, type Asked, type RequestRules } from './request-rules.js'
 import type { AnswerKind, OpenRequest, RoutingWorker } from './routing-worker.js'
-import type { Stage } from './stage.js'
-import { visitorCount, type Delivery, type Step } from './steps.js'
-import type { Visitor } from './truth.js'
+import { BrokenRule, type Stage } from './stage.js'
+import { tabCount, visitorCount, type Delivery, type RequestKind, type Step } from './steps.js'
+import type { Page, Visitor } from './truth.js'
+
+/** A visitor asks for something. */
+export type VisitStep = Extract<Step, { readonly do: 'visit' }>
 
 /** A request under way, and who waits for its answer. */
 interface Waiting {
   readonly request: OpenRequest
   readonly visitor: Visitor
+  readonly kind: RequestKind
+  readonly tab: number
   readonly answer: AnswerKind
   readonly delivery: Delivery
+  /** The page that was served by the release that it names. */
+  readonly loadedBy: Page | null
 }
+
+const newcomer: Asked = { kind: 'document', wasLive: false, page: null, wasKept: false }
 
 export class Visits {
   readonly #stage: Stage
   readonly #rules: RequestRules
+  readonly #pages: Pages
+  readonly #previews: Previews
   readonly #waiting: Waiting[] = []
   #crowd = 0
 
-  constructor(stage: Stage, rules: RequestRules) {
+  constructor(stage: Stage, rules: RequestRules, previews: Previews) {
     this.#stage = stage
     this.#rules = rules
-    for (let number = 0; number < visitorCount; number++) stage.truth.visitors.push(this.#newVisitor(number))
+    this.#pages = new Pages(stage)
+    this.#previews = previews
+    for (let number = 0; number < visitorCount; number++) {
+      // Every other one was there before the gateway.
+      stage.truth.visitors.push(this.#newVisitor(number, stage.legacy !== null && number % 2 === 1))
+    }
   }
 
-  #newVisitor(number: number): Visitor {
+  #newVisitor(number: number, hasApplicationCookie = false): Visitor {
     const address = Array.from({ length: 4 }, () => Math.floor(this.#stage.chance() * 256)).join('.')
-    return { number, address, token: null, seenUpAt: 0, seenIdleMs: 0 }
+    const pages = Array.from({ length: tabCount }, () => null)
+    const seen = { confirmed: null, seenUpAt: 0, seenIdleMs: 0, seenAt: 0 }
+    return { number, address, token: null, pass: null, hasApplicationCookie, pages, ...seen }
   }
 
-  visit(step: Extract<Step, { readonly do: 'visit' }>): void {
-    const { truth } = this.#stage
-    const visitor = truth.visitors[step.visitor]
+  visit(step: VisitStep): void {
+    const visitor = this.#stage.truth.visitors[step.visitor]
     const worker = this.#stage.worker(step.worker)
     if (visitor === undefined || worker === undefined) return
+    if (this.#previews.visit(visitor, worker, step.kind, step.answer)) return
+    const page = this.#pages.asking(visitor, step.tab, step.kind)
+    const asked = this.#asked(visitor, worker, step.kind, page)
+    const { routing, request } = worker.begin(headOf(visitor, step.kind, page))
+    if (routing.kind === 'refused') this.#rules.refused(visitor, worker, routing.error, asked)
+    if (request === null) return
+    this.#rules.route(visitor, request, asked)
+    const isAside = isLoadedByPage(visitor, request.route.release.version, asked)
+    if (!isAside) this.#confirm(visitor, request)
+    this.#wait({ ...step, visitor, request, loadedBy: isAside ? page : null })
+  }
+
+  openPreview(
+    step: Extract<Step, { readonly do: 'preview' }>,
+    link: { readonly url: string; readonly until: number },
+  ): void {
+    const visitor = this.#stage.truth.visitors[step.visitor]
+    const worker = this.#stage.worker(step.worker)
+    if (visitor !== undefined && worker !== undefined) this.#previews.open(visitor, worker, link)
+  }
+
+  endPreview(step: Extract<Step, { readonly do: 'end-preview' }>): void {
+    const visitor = this.#stage.truth.visitors[step.visitor]
+    const worker = this.#stage.worker(step.worker)
+    if (visitor !== undefined && worker !== undefined && visitor.pass !== null)
+      this.#previews.end(visitor, worker)
+  }
+
+  /** Whoever comes back with his token is counted from then on. */
+  #confirm(visitor: Visitor, { route }: OpenRequest): void {
+    const { id } = route.session
+    const { version } = route.release
+    if (id === null || id !== visitor.token?.id || version !== visitor.token.release) return
+    const { truth, machine } = this.#stage
+    if (!truth.everEnded.has(id)) visitor.confirmed = { id, release: version, monotonicAt: machine.monotonic }
+  }
+
+  #asked(visitor: Visitor, worker: RoutingWorker, kind: RequestKind, page: Page | null): Asked {
+    const { truth } = this.#stage
     const wasLive = truth.isLive(visitor) && !this.#isEndedFor(worker, visitor)
-    const { routing, request } = worker.begin(headOf(visitor, step.kind))
-    if (request === null) {
-      if (routing.kind === 'refused' && wasLive) this.#rules.lost(visitor, `is refused with ${routing.error}`)
-      return
-    }
-    this.#rules.route(visitor, request, { kind: step.kind, wasLive })
-    this.#see(visitor, worker)
-    this.#waiting.push({ request, visitor, answer: step.answer, delivery: step.delivery })
-    if (step.delivery !== 'later') this.goOn(this.#waiting.length - 1)
+    return { kind, wasLive, page, wasKept: page !== null && truth.isKept(page) }
   }
 
   /**
@@ -59,15 +109,29 @@ export class Visits {
     return token !== null && everEnded.has(token.id) && state.tombstones.has(token.id, now)
   }
 
+  #wait(waiting: Waiting): void {
+    this.#seeAsking(waiting)
+    this.#waiting.push(waiting)
+    if (waiting.delivery !== 'later') this.goOn(this.#waiting.length - 1)
+  }
+
+  /** Who asks is there: his session, or the page that names another release. */
+  #seeAsking({ request, visitor, loadedBy }: Waiting): void {
+    if (loadedBy === null) this.#see(visitor, request.worker)
+    else this.#pages.loaded(loadedBy, request.worker)
+  }
+
   #see(visitor: Visitor, worker: RoutingWorker): void {
     visitor.seenUpAt = this.#stage.truth.up
+    visitor.seenAt = this.#stage.machine.monotonic
     visitor.seenIdleMs = worker.state.table?.sites[0]?.session.idleTimeoutMs ?? 0
+    this.#pages.keptBySession(visitor)
   }
 
   /** Who has a stream open is there. */
   seeStreams(): void {
-    for (const { request, visitor } of this.#waiting) {
-      if (request.isLong && isOpen(request)) this.#see(visitor, request.worker)
+    for (const waiting of this.#waiting) {
+      if (waiting.request.isLong && isOpen(waiting.request)) this.#seeAsking(waiting)
     }
   }
 
@@ -77,11 +141,12 @@ export class Visits {
       const worker = this.#stage.worker(number + i)
       if (worker === undefined) return
       const visitor = this.#newVisitor(visitorCount + this.#crowd++)
-      const { request } = worker.begin(headOf(visitor, 'document'))
+      const { routing, request } = worker.begin(headOf(visitor, 'document'))
+      if (routing.kind === 'refused') this.#rules.refused(visitor, worker, routing.error, newcomer)
       if (request === null) continue
-      this.#rules.route(visitor, request, { kind: 'document', wasLive: false })
+      this.#rules.route(visitor, request, newcomer)
       this.#countBirth(request)
-      worker.answer(request, 'page')
+      worker.answer(request, 'login')
     }
   }
 
@@ -100,16 +165,17 @@ export class Visits {
     const at = number % Math.max(1, this.#waiting.length)
     const waiting = this.#waiting[at]
     if (waiting === undefined) return
-    const { request, visitor, answer, delivery } = waiting
+    const { request, answer, delivery } = waiting
     if (request.isLong || !isOpen(request)) {
       this.#waiting.splice(at, 1)
-      if (request.isLong && isOpen(request)) this.#see(visitor, request.worker)
+      if (request.isLong && isOpen(request)) this.#seeAsking(waiting)
       return request.worker.end(request)
     }
     const given = request.worker.answer(request, answer)
     if (!request.isLong) this.#waiting.splice(at, 1)
-    this.#receive(waiting, given)
-    if (delivery === 'lost' && request.isLong) request.worker.end(request)
+    this.#note(waiting, given)
+    if (delivery !== 'lost') this.#receive(waiting, given)
+    else if (request.isLong) request.worker.end(request)
   }
 
   /** Every answer comes, every stream ends. */
@@ -122,28 +188,50 @@ export class Visits {
     this.#waiting.length = 0
   }
 
-  #receive({ request, visitor, delivery }: Waiting, { issued, ended, lines }: Handout): void {
-    const { truth, machine } = this.#stage
+  /** What is true from here on, whether the answer arrives or not. */
+  #note({ visitor, loadedBy }: Waiting, { issued, ended }: Handout): void {
+    const { truth } = this.#stage
+    if (loadedBy !== null && issued !== null)
+      throw new BrokenRule(`what a page of ${loadedBy.release} loaded brought a token of ${issued.release}`)
     if (ended !== null) {
       truth.ended.add(ended)
       truth.everEnded.add(ended)
+      this.#pages.sessionEnded(visitor)
     }
-    if (issued !== null) {
-      truth.ended.delete(issued.id)
-      const { token } = visitor
-      if (token !== null && token.id === issued.id && token.release !== issued.release) {
-        truth.moved(issued.id, token.release, issued.release)
-      }
-    }
-    if (delivery === 'lost') return
-    if (ended !== null) visitor.token = null
     if (issued === null) return
+    truth.ended.delete(issued.id)
+    const { token } = visitor
+    if (token !== null && token.id === issued.id && token.release !== issued.release) {
+      truth.moved(issued.id, token.release, issued.release)
+    }
+  }
+
+  /** The answer has arrived. */
+  #receive(waiting: Waiting, { issued, ended, lines }: Handout): void {
+    const { request, visitor, answer } = waiting
+    if (answer === 'login') visitor.hasApplicationCookie = true
+    else if (answer === 'logout' || answer === 'end') visitor.hasApplicationCookie = false
+    if (ended !== null) visitor.token = null
+    if (issued !== null) this.#keepToken(waiting, issued, lines)
+    if (isPage(waiting)) this.#pages.opened(visitor, waiting.tab, request.route.release.version)
+  }
+
+  #keepToken(
+    { visitor, request }: Waiting,
+    issued: NonNullable<Handout['issued']>,
+    lines: Handout['lines'],
+  ): void {
+    const { truth, machine } = this.#stage
     const text = /amarre=([A-Za-z0-9_-]+)/.exec(lines)?.[1] ?? ''
     const promisedMs = issued.until - issued.issuedAt
     visitor.token = { ...issued, text, promisedMs, upAt: truth.up, monotonicAt: machine.monotonic }
     this.#see(visitor, request.worker)
     this.#rules.token(text, request.worker)
   }
+}
+
+function isPage({ kind, answer }: Waiting): boolean {
+  return kind === 'document' && (answer === 'page' || answer === 'login' || answer === 'shared')
 }
 
 function isOpen(request: OpenRequest): boolean {

@@ -2,6 +2,7 @@
 // after every step the rules that no history may break. Throws when one is broken.
 import { AnnouncedEnds } from './announced-ends.js'
 import { Operator } from './operator.js'
+import { Previews } from './previews.js'
 import { ReleaseRules } from './release-rules.js'
 import { RequestRules } from './request-rules.js'
 import { Stage, versionOf } from './stage.js'
@@ -21,9 +22,10 @@ export class World {
   constructor(history: History, timers: VirtualTimers, births: BirthTally) {
     this.#stage = new Stage(history, timers, births)
     const ends = new AnnouncedEnds(this.#stage)
+    this.#stage.onTime = () => ends.follow()
     const requests = new RequestRules(this.#stage, ends)
     this.#operator = new Operator(this.#stage)
-    this.#visits = new Visits(this.#stage, requests)
+    this.#visits = new Visits(this.#stage, requests, new Previews(this.#stage, ends))
     this.#rules = new ReleaseRules(this.#stage, ends, requests)
   }
 
@@ -34,6 +36,7 @@ export class World {
         await this.#take(step)
         if (this.#readsFor === 1) await this.#finishReading()
         else if (this.#readsFor > 0) this.#readsFor--
+        this.#stage.onTime()
         this.#rules.check(step.do === 'pass')
       }
     } finally {
@@ -62,6 +65,10 @@ export class World {
         return run.settled()
       case 'visit':
         return this.#visits.visit(step)
+      case 'preview':
+        return this.#preview(step)
+      case 'end-preview':
+        return this.#visits.endPreview(step)
       case 'crowd':
         return this.#visits.comeTogether(step)
       case 'answer':
@@ -94,6 +101,11 @@ export class World {
       default:
         step satisfies never
     }
+  }
+
+  #preview(step: Extract<Step, { readonly do: 'preview' }>): void {
+    const link = this.#operator.previewLink(step.release, step.minutes * 60_000)
+    if (link !== null) this.#visits.openPreview(step, link)
   }
 
   // -- time, deaths and restarts --------------------------------------------------------------------------------------------
