@@ -24,7 +24,7 @@ export class NodeConnection {
   #current: NodeDownstream | null = null
   readonly #waiting: (() => void)[] = []
   #refusal: FrontRefusal | null = null
-  /** An answer has said `close`. */
+  /** The connection ends with an answer that was given. */
   #isClosing = false
 
   readonly #observer: ConnectionObserver
@@ -63,11 +63,11 @@ export class NodeConnection {
   }
 
   #gone(): void {
-    const isLast = this.#current?.saysClose === true
     this.#current = null
     if (this.#socket.destroyed) return
-    // RFC 9112 section 9.6: what follows an answer that says `close` is not a request any more.
-    if (isLast) {
+    // RFC 9112 section 9.6: what follows an answer with which the connection ends is not a request any more. Node ends it
+    // behind those that say `close`, and behind those of HTTP/1.0 that have no length.
+    if (this.#socket.writableEnded) {
       this.#isClosing = true
       this.#waiting.length = 0
       return

@@ -125,11 +125,6 @@ export class NodeDownstream implements Downstream, ComingBody {
     if (hints.length > 0) this.response.writeEarlyHints({ link: hints })
   }
 
-  /** The answer says that the connection ends with it. */
-  get saysClose(): boolean {
-    return this.#start?.closes === true
-  }
-
   start(response: ResponseStart): void {
     this.#start = response
     if (response.isEventStream) this.#leaveWithClient()

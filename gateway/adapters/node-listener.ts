@@ -108,7 +108,6 @@ class NodeFront implements NodeListener {
     server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) =>
       this.#takeUpgrade(request, socket, head),
     )
-    server.on('connect', (request: IncomingMessage, socket: Socket) => this.#takeTunnel(request, socket))
     server.on('clientError', (error: ParserError, socket: Socket) => this.#refuse(error, socket))
     admitThrough(this.#options.gate, server, this.#sockets)
   }
@@ -144,15 +143,6 @@ class NodeFront implements NodeListener {
     const response = new ServerResponse(request)
     const upgrade = new NodeUpgrade({ request, response, head, slowBodies: this.#slowBodies })
     this.#guard(socket, () => upgrade.beginUpgrade(this.#options.beginUpgrade))
-  }
-
-  /** CONNECT, which no gateway answers with a tunnel: refused like any other request. */
-  #takeTunnel(request: IncomingMessage, socket: Socket): void {
-    socket.on('error', ignoreLoss)
-    const response = new ServerResponse(request)
-    response.assignSocket(socket)
-    response.on('finish', () => socket.destroySoon())
-    this.#take(request, response)
   }
 
   #guard(socket: Socket, begin: () => void): void {

@@ -9,7 +9,8 @@ const handshakeKey = /^[+/0-9A-Za-z]{22}==$/
 
 /**
  * A request that leaves HTTP only for a WebSocket. Node would hand over the bare connection for any Upgrade field,
- * while clients that offer h2c (curl, Java) expect to be served as if they had not.
+ * while clients that offer h2c (curl, Java) expect to be served as if they had not. CONNECT is a method like any other,
+ * which the exchange refuses.
  */
 export class NodeRequest extends IncomingMessage {
   declare private asksForUpgrade: boolean | null

@@ -84,6 +84,22 @@ t.test('nothing behind an answer that says close begins', async (t) => {
   t.equal(front.begun.length, 1)
 })
 
+t.test('nothing behind an answer that only the end of the connection ends begins', async (t) => {
+  const front = await startFront(t, 'node', () => {})
+  const line = new Line(t, front)
+  // Held back by its reader, so that the answer stands before the end for a while.
+  line.socket.pause()
+  line.say(`GET /1 HTTP/1.0\r\n${host}Connection: keep-alive\r\n\r\nGET /2 HTTP/1.1\r\n${host}\r\n`)
+  const { downstream } = await until('the first begins', () => front.begun[0])
+  downstream.start(plainStart)
+  downstream.write(Buffer.alloc(16 * 1024 * 1024))
+  downstream.end()
+  downstream.flush()
+  line.socket.resume()
+  await line.ends()
+  t.equal(front.begun.length, 1)
+})
+
 t.test('a client that closes its half gets its answer', async (t) => {
   const front = await startFront(t, 'node', () => {})
   const line = new Line(t, front, true)
@@ -192,6 +208,18 @@ t.test('targets: absolute form names the host, asterisk form passes', async (t) 
   line.say(`OPTIONS http://other.test HTTP/1.1\r\n${host}\r\n`)
   const whole = await until('the whole server is asked about', () => front.begun[3])
   t.equal(whole.downstream.head.target, '*')
+})
+
+t.test('CONNECT is a method like any other, also behind a request that is not answered yet', async (t) => {
+  const front = await startFront(t, 'node', () => {})
+  const line = new Line(t, front)
+  line.say(`GET /1 HTTP/1.1\r\n${host}\r\nCONNECT other.test:443 HTTP/1.1\r\nHost: other.test\r\n\r\n`)
+  echoPath(await until('the first begins', () => front.begun[0]))
+  const scripted = await until('the second begins', () => front.begun[1])
+  t.equal(scripted.downstream.head.method, 'CONNECT')
+  scripted.answer('no tunnel', { status: 501, closes: true })
+  await line.ends()
+  t.match(line.heard, /<\/1>HTTP\/1\.1 501 [^]*no tunnel$/)
 })
 
 t.test('trailers are read and dropped, and the connection goes on', async (t) => {
