@@ -123,7 +123,7 @@ class Handshake implements UpstreamCall {
 
   #opened(): void {
     if (this.#isOver || this.#ws === null) return
-    if (this.#head === null) return this.#fail(new GatewayError('bad_response', 'never', 'malformed 101'))
+    if (this.#head === null) return this.#fail(malformed('malformed 101'))
     this.#end()
     // So that the socket does not keep its handshake alive.
     this.#ws.removeAllListeners()
@@ -134,11 +134,13 @@ class Handshake implements UpstreamCall {
 
   #refused(response: IncomingMessage): void {
     if (this.#isOver) return
+    // Node takes a 101 that names no protocol for an answer like any other.
+    if (response.statusCode === 101) return this.#fail(malformed('101 without an upgrade'))
     this.#refusal = response
     this.#stage = 'body'
     this.#wait(this.#request.upstreamTimeoutMs)
     const head = composeHead(response.statusCode ?? 0, pairsOf(response.rawHeaders), names)
-    if (head === null) return this.#fail(new GatewayError('bad_response', 'never', 'malformed refusal'))
+    if (head === null) return this.#fail(malformed('malformed refusal'))
     this.#handler.onHead(head)
     this.#handler.onReadEnd()
     response.on('data', (chunk: Buffer) => this.#refusalCame(chunk))
@@ -168,9 +170,7 @@ class Handshake implements UpstreamCall {
     const code = 'code' in error ? String(error.code) : ''
     // Node's parser names its own complaints; `ws` has none to give for a handshake that is wrong.
     const isMalformed = code === '' || code.startsWith('HPE_')
-    return isMalformed
-      ? new GatewayError('bad_response', 'never', error.message)
-      : lossError(this.#stage, error)
+    return isMalformed ? malformed(error.message) : lossError(this.#stage, error)
   }
 
   #fail(error: GatewayError): void {
@@ -217,6 +217,10 @@ class Handshake implements UpstreamCall {
     this.#end()
     this.#drop()
   }
+}
+
+function malformed(detail: string): GatewayError {
+  return new GatewayError('bad_response', 'never', detail)
 }
 
 /** Fields of the client's own handshake, which ends at the gateway. */

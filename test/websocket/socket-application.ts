@@ -1,5 +1,6 @@
 // A small real application with WebSockets: echoes what it hears, refuses where it is asked to, and keeps its sockets
 // and what they said for the test to see.
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer as createPlain, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createSecure } from 'node:https'
@@ -59,7 +60,7 @@ export class SocketApplication {
       this.requests.push(request)
       if (request.url?.startsWith('/refuse') === true) return refuse(request, socket)
       if (request.url?.startsWith('/mute') === true) return void socket.resume().on('end', () => socket.end())
-      if (request.url?.startsWith('/lie') === true) return void socket.end(lie)
+      if (request.url?.startsWith('/lie') === true) return void socket.end(lieOf(request))
       sockets.handleUpgrade(request, socket, head, (ws) => {
         const peer = new Peer(ws)
         this.peers.push(peer)
@@ -98,9 +99,16 @@ export class SocketApplication {
   }
 }
 
-/** A handshake whose answer does not fit its key. */
-const lie =
-  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: no\r\n\r\n'
+/** `/lie`: a 101 that does not fit its key; `/lie?bare`: one that fits it, and says of no protocol that it switches. */
+function lieOf({ url, headers }: IncomingMessage): string {
+  const start = 'HTTP/1.1 101 Switching Protocols\r\n'
+  if (url !== '/lie?bare')
+    return `${start}Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: no\r\n\r\n`
+  const hash = createHash('sha1').update(
+    `${headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`,
+  )
+  return `${start}Sec-WebSocket-Accept: ${hash.digest('base64')}\r\n\r\n`
+}
 
 /** `/refuse?status`: with a body of 100 KB in chunks where the status is 404. */
 function refuse(request: IncomingMessage, socket: Socket): void {

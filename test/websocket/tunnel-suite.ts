@@ -353,6 +353,9 @@ void t.test("the application's refusals pass through", async (t) => {
   const cut = await refusal(`${url}/refuse?500`)
   t.match(cut, { status: 500, isComplete: false }, 'what is cut short is cut short')
   t.equal((await refusal(`${url}/lie`)).status, 502, 'a handshake that does not fit its key')
+  const bare = await refusal(`${url}/lie?bare`)
+  t.equal(bare.status, 502, 'a 101 without an upgrade')
+  t.notOk(isHeld(tokenIn(bare.headers)))
   t.same(
     [...front.seen().requests],
     [
@@ -360,7 +363,7 @@ void t.test("the application's refusals pass through", async (t) => {
       [404, 1],
       [302, 1],
       [500, 1],
-      [502, 1],
+      [502, 2],
     ],
   )
   t.equal(front.seen().exchangesOpen, 0)
