@@ -178,6 +178,39 @@ t.test(
   },
 )
 
+t.test(
+  'where connections were closed right after an answer, without a word, such a request goes alone for a minute',
+  async (t) => {
+    let closes = true
+    const { pool, ports, tick } = await bench(t, (request, response) => {
+      response.end('x', () => closes && request.socket.end())
+    })
+    await exchange(pool, get)
+    await eventually(() => pool.connections === 0)
+    closes = false
+    await exchange(pool, get)
+    await exchange(pool, post)
+    t.not(ports[2], ports[1], 'the answer before it may have been the last of its connection')
+    await exchange(pool, get)
+    t.equal(ports[3], ports[2], 'any other takes what rests')
+    for (let i = 0; i < 3; i++) tick.advance(20_000)
+    await exchange(pool, get)
+    await exchange(pool, post)
+    t.equal(ports[5], ports[4], 'after that it is trusted again')
+  },
+)
+
+t.test('that a connection is closed after a long rest says nothing against the next', async (t) => {
+  const { pool, ports, server, tick } = await bench(t, (_request, response) => void response.end('x'))
+  await exchange(pool, get)
+  tick.advance(5_000)
+  server.closeIdleConnections()
+  await eventually(() => pool.connections === 0)
+  await exchange(pool, get)
+  await exchange(pool, post)
+  t.equal(ports[2], ports[1])
+})
+
 t.test('a fresh connection is a new one, and makes room for itself', async (t) => {
   const { pool, ports } = await bench(t, (_request, response) => void response.end('x'))
   const fresh = { ...get, fresh: true }

@@ -142,6 +142,19 @@ t.test('interim responses come before the final one; 101 is refused', async (t) 
   ])
 })
 
+t.test('interim responses without end are refused, whole or byte by byte', async (t) => {
+  const interim = `HTTP/1.1 103 Early\r\nLink: ${'x'.repeat(400)}\r\n\r\n`
+  const enough = Math.floor((16 * maxHeadBytes) / interim.length)
+  const final = 'HTTP/1.1 204 Done\r\n\r\n'
+  t.match(parseText(interim.repeat(enough) + final).slice(enough), [/^head 204/, 'end'])
+  const beyond = interim.repeat(enough + 1) + final
+  const whole = parseText(beyond)
+  t.same(whole.slice(enough), ['malformed too many interim responses'])
+  t.same(parse(everyByte(Buffer.from(beyond))), whole)
+  const twice = parse([Buffer.from(final), Buffer.from(interim.repeat(enough) + final)], [false, false])
+  t.equal(twice.at(-1), 'end', 'each request has its own')
+})
+
 t.test('a malformed head is refused, whole or byte by byte', async (t) => {
   const ok = 'HTTP/1.1 200 OK\r\n'
   const heads = [

@@ -27,6 +27,8 @@ export interface ConnectionOwner {
   readonly head: ParsedHead
   /** The connection may carry another request. */
   rest(connection: UpstreamConnection): void
+  /** The upstream has closed a connection that rested, or had just rested. */
+  lostAtRest(connection: UpstreamConnection): void
   /** The connection is closed. */
   forget(connection: UpstreamConnection): void
   /** Something changed that may let a waiting request start. */
@@ -217,7 +219,10 @@ export class UpstreamConnection implements ResponseSink, Reader {
   }
 
   private lose(cause: Error | null): void {
-    if (!this.isClosed) this.fail(lossError(this.stage, cause))
+    if (this.isClosed) return
+    const { stage } = this
+    if (this.call === null || stage === 'stale') this.owner.lostAtRest(this)
+    this.fail(lossError(stage, cause))
   }
 
   private fail(error: GatewayError): void {

@@ -47,6 +47,12 @@ export function createUpstreamPool(options: PoolOptions): UpstreamPool {
  */
 const justUsedMs = 1000
 
+/**
+ * Some servers close each connection after its answer and say nothing of it: there the one just used is the likeliest to
+ * be closed. For so long after that was seen such a request goes on a fresh one.
+ */
+const cautionMs = 60_000
+
 class Pool implements UpstreamPool, ConnectionOwner, LineOwner, Ticked {
   readonly address: Address
   readonly limits: UpstreamLimits
@@ -58,6 +64,8 @@ class Pool implements UpstreamPool, ConnectionOwner, LineOwner, Ticked {
   private readonly waiting = new WaitingLine<PooledCall>()
   private isClosing = false
   private isTicking = false
+  /** Until then a connection that was just used is not trusted with what must not be sent twice. */
+  private cautiousUntil = -Infinity
 
   constructor(options: PoolOptions) {
     this.address = addressOf(options.url)
@@ -120,6 +128,10 @@ class Pool implements UpstreamPool, ConnectionOwner, LineOwner, Ticked {
     else this.idle.push(connection)
   }
 
+  lostAtRest(connection: UpstreamConnection): void {
+    if (this.isJustUsed(connection)) this.cautiousUntil = this.tick.now + cautionMs
+  }
+
   forget(connection: UpstreamConnection): void {
     this.open.delete(connection)
     const index = this.idle.lastIndexOf(connection)
@@ -144,7 +156,7 @@ class Pool implements UpstreamPool, ConnectionOwner, LineOwner, Ticked {
 
   private connectionFor(request: UpstreamRequest): UpstreamConnection | null {
     const last = this.idle.at(-1)
-    if (last !== undefined && !request.fresh && (request.isIdempotent || this.isJustUsed(last))) {
+    if (last !== undefined && !request.fresh && (request.isIdempotent || this.isTrusted(last))) {
       this.idle.pop()
       return last
     }
@@ -154,6 +166,11 @@ class Pool implements UpstreamPool, ConnectionOwner, LineOwner, Ticked {
     const connection = new UpstreamConnection(this)
     this.open.add(connection)
     return connection
+  }
+
+  /** With what must not be sent twice. */
+  private isTrusted(connection: UpstreamConnection): boolean {
+    return this.tick.now >= this.cautiousUntil && this.isJustUsed(connection)
   }
 
   private isJustUsed(connection: UpstreamConnection): boolean {

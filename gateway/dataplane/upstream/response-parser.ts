@@ -17,6 +17,8 @@ export interface ResponseSink {
 type Phase = 'idle' | 'head' | 'length' | 'chunked' | 'close'
 
 const firstPartialBytes = 2048
+/** Longest heads that interim responses may fill together: they go on to the client whether he takes them or not. */
+const mostInterimHeads = 16
 
 /** Parses one response after the other; `begin` says that the next one is due. */
 export class ResponseParser {
@@ -26,6 +28,8 @@ export class ResponseParser {
   /** A head that did not come in one read, put together; empty otherwise. */
   private partial: Buffer | null = null
   private partialLength = 0
+  /** Of the interim responses so far. */
+  private interimBytes = 0
   private readonly head: ParsedHead
   private readonly maxHeadBytes: number
   private readonly sink: ResponseSink
@@ -43,6 +47,7 @@ export class ResponseParser {
   begin(answersHead: boolean): void {
     this.phase = 'head'
     this.answersHead = answersHead
+    this.interimBytes = 0
   }
 
   /** Nothing is delivered any more; may be called from within an event. */
@@ -72,7 +77,7 @@ export class ResponseParser {
     if (this.partial !== null) return this.continueHead(bytes, at, length)
     const end = Math.min(length, at + this.maxHeadBytes)
     const next = this.head.parse(bytes, at, end, this.answersHead)
-    if (next >= 0) return this.deliverHead(next, length)
+    if (next >= 0) return this.deliverHead(next, length, next - at)
     if (next !== incomplete) return this.refuse(this.head.fault, length)
     if (end - at >= this.maxHeadBytes) return this.refuse('head too large', length)
     this.keepPartial(bytes, at, end)
@@ -87,7 +92,7 @@ export class ResponseParser {
     const lineEnd = bytes.indexOf(10, at)
     if (lineEnd !== -1 && lineEnd < end) {
       const next = this.head.parse(partial, 0, this.partialLength, this.answersHead)
-      if (next >= 0) return this.deliverHead(at + next - before, length)
+      if (next >= 0) return this.deliverHead(at + next - before, length, next)
       if (next !== incomplete) return this.refuse(this.head.fault, length)
     }
     return this.partialLength >= this.maxHeadBytes ? this.refuse('head too large', length) : length
@@ -106,12 +111,16 @@ export class ResponseParser {
   }
 
   /** `next`: where the body starts in the bytes now being read. */
-  private deliverHead(next: number, length: number): number {
+  private deliverHead(next: number, length: number, headBytes: number): number {
     const { head } = this
     this.partial = null
     this.partialLength = 0
     if (head.status === 101) return this.refuse('101 without an upgrade', length)
     if (head.status < 200) {
+      this.interimBytes += headBytes
+      if (this.interimBytes > mostInterimHeads * this.maxHeadBytes) {
+        return this.refuse('too many interim responses', length)
+      }
       this.sink.onInterim(head)
       return next
     }
