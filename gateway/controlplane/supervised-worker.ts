@@ -21,6 +21,8 @@ export interface SupervisedWorker {
   isKilled: boolean
   /** It has said that it accepts connections. */
   isAccepting: boolean
+  /** It was told to leave; one that does not listen by then never will. */
+  isDismissed: boolean
   /** Its last report has come. */
   hasSaidAll: boolean
   /** The one that it will take the place of; null once it has a place of its own. */
@@ -44,6 +46,7 @@ export function freshWorker(
     lastHeardAt: startedAt,
     isKilled: false,
     isAccepting: false,
+    isDismissed: false,
     hasSaidAll: false,
     successorOf,
   }

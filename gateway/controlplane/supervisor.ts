@@ -173,6 +173,7 @@ export class Supervisor {
 
   /** Tells one to finish within that time; resolves when it has gone, killed if it overstays. */
   async #dismiss(worker: Worker, withinMs: number, isRelieved: boolean): Promise<void> {
+    worker.isDismissed = true
     if (worker.state === 'listening') worker.state = 'leaving'
     worker.handle.send({ kind: 'leave', withinMs, isRelieved })
     const overstay = setTimeout(() => worker.handle.kill('SIGKILL'), withinMs + 1_000)
@@ -215,7 +216,7 @@ export class Supervisor {
         worker.handle.kill('SIGKILL')
         return events.onListenFailed(message.reason)
       case 'report':
-        worker.hasSaidAll = message.report.isLast
+        worker.hasSaidAll ||= message.report.isLast
         return events.onReport(key, message.report)
       case 'touched':
         return events.onTouched(key, message.part)
@@ -246,7 +247,7 @@ export class Supervisor {
   }
 
   #letListen(worker: Worker): void {
-    if (worker.state !== 'waiting' || this.#listeners.length === 0) return
+    if (worker.state !== 'waiting' || worker.isDismissed || this.#listeners.length === 0) return
     worker.state = 'listening'
     this.#options.events.onListening(worker.key, this.#options.clock.monotonic())
     for (const { spec, socket } of this.#listeners) {
@@ -262,8 +263,7 @@ export class Supervisor {
     this.#questions.gone(key)
     const { events, log, clock } = this.#options
     // One that never listened saw nothing; one that listened has left in order when its last report has come.
-    const hasLeft =
-      worker.state === 'leaving' ? worker.hasSaidAll : this.#isLeaving && worker.state !== 'listening'
+    const hasLeft = worker.state === 'leaving' ? worker.hasSaidAll : worker.isDismissed
     if (hasLeft) {
       events.onLeft(key)
     } else {
@@ -281,7 +281,7 @@ export class Supervisor {
   }
 
   #leavesGap(gone: Worker): boolean {
-    if (gone.state === 'leaving' || gone.successorOf !== null) return false
+    if (gone.isDismissed || gone.successorOf !== null) return false
     const successor = [...this.#workers.values()].find((worker) => worker.successorOf === gone.key)
     if (successor === undefined) return true
     successor.successorOf = null

@@ -254,3 +254,41 @@ t.test('a worker that the system does not let be made has ended: another one is 
   await until('its end is told', () => ends.length === 1)
   t.match(ends, [/null bytes/])
 })
+
+t.test(
+  'a worker that is told to leave while it starts never listens, and nothing is lost with it',
+  async (t) => {
+    for (const way of ['stop', 'roll'] as const) {
+      const machine = new Machine(t)
+      machine.drop('1.0.0')
+      const made = machine.newWorker
+      const forked: ReturnType<typeof made>[] = []
+      machine.newWorker = (pid, observer) => {
+        const worker = made(pid, observer)
+        forked.push(worker)
+        // The second reads its code for long.
+        worker.isPrompt = pid !== 2
+        return worker
+      }
+      const run = await machine.boot({ workers: 2 })
+      await run.pass(minute)
+      const { supervisor } = run.plane.parts
+      const over = way === 'stop' ? supervisor.leave(1000) : supervisor.roll(1000)
+      const leave = async (worker = forked[0]): Promise<void> => {
+        worker?.report(machine.monotonic, { isLast: true })
+        worker?.exit('code 0')
+        await run.settled()
+      }
+      await run.settled()
+      await leave(forked[0])
+      forked[1]?.take(run.latest)
+      await leave(forked[1])
+      await over
+      await run.settled()
+      t.equal(supervisor.lost, 0, way)
+      t.notOk(run.eventTypes().includes('worker-lost'))
+      t.equal(phantomsIn(run), 0)
+      t.equal(supervisor.workers.length, way === 'stop' ? 0 : 2, 'as many as there were')
+    }
+  },
+)
