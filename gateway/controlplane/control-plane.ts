@@ -290,6 +290,7 @@ export class ControlPlane implements SupervisorEvents {
     this.controller.settle()
     this.#followAcknowledged()
     void this.keyKeeper.dropExpired()
+    void this.events.keepAgain()
     void this.state.checkpoint()
   }
 

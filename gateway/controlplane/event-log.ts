@@ -61,12 +61,18 @@ export interface SavedEvent {
 
 export type EventFields = Partial<Pick<SavedEvent, 'site' | 'release' | 'from' | 'to' | 'hash'>>
 
+/** While the state cannot be saved. */
+const mostUnkept = 1_000
+
 export class EventLog {
   readonly #store: LifecycleStore
   readonly #clock: Clock
   readonly #log: Log
   /** Called after an event was kept. */
   onKept: () => void = () => {}
+  /** What could not be kept, the oldest first. */
+  readonly #unkept: SavedEvent[] = []
+  #isTrying = false
 
   constructor(store: LifecycleStore, clock: Clock, log: Log) {
     this.#store = store
@@ -86,10 +92,38 @@ export class EventLog {
       ...fields,
     }
     this.#log.info(type, { cause, ...fields })
+    // One after the other, as they came.
+    if (this.#unkept.length > 0) return this.#hold(event)
     this.#store.appendEvent(event).then(
       () => this.onKept(),
-      (error: unknown) => this.#log.error('event was not kept', { type, error: String(error) }),
+      (error: unknown) => {
+        this.#log.error('event is not kept yet', { type, error: String(error) })
+        this.#hold(event)
+      },
     )
+  }
+
+  #hold(event: SavedEvent): void {
+    this.#unkept.push(event)
+    if (this.#unkept.length <= mostUnkept) return
+    const lost = this.#unkept.shift()
+    this.#log.error('event was not kept', { type: lost?.type })
+  }
+
+  /** Tries again with what could not be kept; to be called now and then. */
+  async keepAgain(): Promise<void> {
+    if (this.#isTrying) return
+    this.#isTrying = true
+    for (let next = this.#unkept[0]; next !== undefined; next = this.#unkept[0]) {
+      const isKept = await this.#store.appendEvent(next).then(
+        () => true,
+        () => false,
+      )
+      if (!isKept) break
+      if (this.#unkept[0] === next) this.#unkept.shift()
+      this.onKept()
+    }
+    this.#isTrying = false
   }
 
   /** The oldest that is kept after that one; null when there is none. */

@@ -186,3 +186,24 @@ t.test(
     t.match(warned, [{ message: /no longer kept/, url: 'http://slow', count: 97 }])
   },
 )
+
+t.test(
+  'an event that cannot be kept is kept and told later, and those after it wait behind it',
+  async (t) => {
+    const { got, url } = await receiver(t, () => 200)
+    const kept = await store(t)
+    const append = kept.appendEvent.bind(kept)
+    let isFull = true
+    kept.appendEvent = (event) => (isFull ? Promise.reject(new Error('no room')) : append(event))
+    const { events } = await start(t, [{ url, secret: 's', events: null }], kept)
+    events.add('started', 'one')
+    await new Promise((resolve) => setImmediate(resolve))
+    await events.keepAgain()
+    isFull = false
+    events.add('stopped', 'two')
+    await events.keepAgain()
+    events.add('started', 'three')
+    await until('all are told', () => got.length === 3)
+    t.same(typesOf(got), ['one', 'two', 'three'])
+  },
+)

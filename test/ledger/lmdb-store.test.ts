@@ -105,6 +105,20 @@ t.test('a save is there whole after a restart; forgotten batches are gone', asyn
   await store.close()
 })
 
+t.test('what there is no room for is refused before it is tried, and nothing of it is kept', async (t) => {
+  const directory = freshDirectory()
+  const store = await openLmdbStore(directory)
+  const batch = { length: 2 ** 60 } as unknown as Uint8Array
+  const save = { batchNumber: 1, batch, segments: new Map<number, Uint8Array>(), forgetThrough: 0 }
+  await t.rejects(store.saveSessions(save), {
+    message: new RegExp(
+      `^state could not be saved: only \\d+ KiB are free on the file system of "${directory}"`,
+    ),
+  })
+  t.same([...store.savedBatches()], [])
+  await store.close()
+})
+
 t.test('a file that is no store, or is cut short, is refused with a clear error', async (t) => {
   const directory = freshDirectory()
   const store = await openLmdbStore(directory)
