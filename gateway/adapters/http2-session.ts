@@ -64,12 +64,12 @@ export function serveHttp2(socket: TLSSocket, options: Http2SessionOptions): Ser
   })
   const resets = new Resets()
   const onTakenBack = (): void => {
-    if (resets.areTooMany() && calmDown(session)) options.gate.refused('http2-resets')
+    if (resets.areTooMany() && calmDown(session, socket)) options.gate.refused('http2-resets')
   }
   let open = 0
   session.setLocalWindowSize(connectionWindowBytes)
   session.setTimeout(options.idleMs, () => {
-    if (open === 0) leave(session)
+    if (open === 0) leave(session, socket)
   })
   // What fails ends the session; every stream of it hears of that by itself.
   session.on('error', (error: NodeJS.ErrnoException) => {
@@ -78,7 +78,11 @@ export function serveHttp2(socket: TLSSocket, options: Http2SessionOptions): Ser
   })
   const take = (stream: ServerHttp2Stream, _: object, _flags: number, rawHeaders: string[]): void => {
     open++
-    stream.on('close', () => open--)
+    stream.on('close', () => {
+      open--
+      // The silence begins anew: it may have been long while a stream was open, and nothing else would look again.
+      if (open === 0) session.setTimeout(options.idleMs)
+    })
     stream.on('error', ignoreLoss)
     try {
       beginStream(socket, { stream, rawHeaders, onTakenBack }, options)
@@ -95,17 +99,17 @@ export function serveHttp2(socket: TLSSocket, options: Http2SessionOptions): Ser
 function ignoreLoss(): void {}
 
 /** Later streams are ignored from here on; cut at once, the connection would be reset before the client reads why. */
-function calmDown(session: ServerHttp2Session): boolean {
+function calmDown(session: ServerHttp2Session, socket: TLSSocket): boolean {
   if (session.destroyed || session.closed) return false
   session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM)
-  leave(session)
+  leave(session, socket)
   return true
 }
 
-/** A client that takes nothing any more would never take the goodbye. */
-function leave(session: ServerHttp2Session): void {
+/** A client that takes nothing any more would never take the goodbye, for which the session's own end waits. */
+function leave(session: ServerHttp2Session, socket: TLSSocket): void {
   session.close()
-  setTimeout(() => session.destroy(), farewellMs).unref()
+  setTimeout(() => socket.destroy(), farewellMs).unref()
 }
 
 interface NewStream {
