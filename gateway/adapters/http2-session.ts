@@ -125,7 +125,7 @@ function beginStream(
 ): void {
   if (headBytes(rawHeaders) > options.maxHeadBytes) return refuseStream(stream, 'head_too_large', options)
   const head = readHttp2Head(rawHeaders, stream.endAfterHeaders, factsOf(socket))
-  const host = hostName(headerOf(head, 'host')).replace(/\.$/, '')
+  const host = hostName(headerOf(head, 'host'))
   // Without a host the exchange refuses it.
   if (host !== '' && !options.maySpeakFor(host)) return refuseStream(stream, 'misdirected', options)
   new Http2Downstream(head, stream, options.slowBodies).begin(options.begin, onTakenBack)

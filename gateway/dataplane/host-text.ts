@@ -2,7 +2,7 @@
 // hosts, so what was read is remembered. Knows nothing of sites.
 
 export interface HostText {
-  /** Lower case, without port. */
+  /** Lower case, without port and without the dot of the root (RFC 1034 section 3.1). */
   readonly name: string
   /** Digits; empty where none is given. */
   readonly port: string
@@ -28,11 +28,11 @@ export function readHost(text: string): HostText | null {
   return host
 }
 
-/** A Host value without port, lower case. */
+/** A Host value without port and without the dot of the root, lower case. */
 export function hostName(host: string): string {
   const end = host.endsWith(']') ? -1 : host.lastIndexOf(':')
   const name = end < 0 || host.indexOf(']') > end ? host : host.slice(0, end)
-  return name.toLowerCase()
+  return (name.endsWith('.') ? name.slice(0, -1) : name).toLowerCase()
 }
 
 function portOf(host: string): string {

@@ -134,6 +134,8 @@ t.test('what is sound is read: framing, length, host without port in lower case'
   const hosts: Readonly<Record<string, readonly [name: string, port: string]>> = {
     'Shop.Example.COM:8080': ['shop.example.com', '8080'],
     'a:': ['a', ''],
+    'shop.example.com.': ['shop.example.com', ''],
+    'Shop.example.com.:80': ['shop.example.com', '80'],
     '10.0.0.1:80': ['10.0.0.1', '80'],
     '[::1]': ['[::1]', ''],
     '[2001:DB8::1]:443': ['[2001:db8::1]', '443'],
