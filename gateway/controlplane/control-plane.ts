@@ -1,6 +1,6 @@
 // The control plane as one running thing: configuration in, publications out, reports in, state kept. It wires the
 // parts and beats their time; each decision is made in the part that it belongs to.
-import type { SiteName } from '../domain/ids.js'
+import type { ReleaseIndex, SiteName } from '../domain/ids.js'
 import type { LifecycleStore, Log } from '../domain/ports.js'
 import { longestPreviewMs } from '../domain/preview-pass.js'
 import type { TimeSpan } from '../domain/session.js'
@@ -58,7 +58,7 @@ const beatMs = 1_000
 export class ControlPlane implements SupervisorEvents {
   readonly parts: ControlPlaneParts
   readonly register = new SiteRegister()
-  readonly traffic = new Traffic()
+  readonly traffic = new Traffic((index) => this.register.indexes.has(index as ReleaseIndex))
   readonly events: EventLog
   readonly webhooks: Webhooks
   readonly evidence: EvidenceBook
@@ -219,7 +219,8 @@ export class ControlPlane implements SupervisorEvents {
 
   onReport(worker: WorkerKey, report: WorkerReport): void {
     this.traffic.reported(worker, report)
-    this.evidence.reported(worker, report, (release) => this.register.knows(release))
+    const known = this.register.indexes
+    this.evidence.reported(worker, report, (release) => known.has(release))
     for (const [site, at] of report.foreignSeen) {
       const known = this.register.site(site as SiteName)
       if (!this.doubts.foreignSeen(site, at, known === null ? Infinity : longestPromiseMs(known, at)))

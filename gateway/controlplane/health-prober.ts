@@ -79,7 +79,7 @@ export class HealthProber {
       void this.#ask(url, probed)
       return
     }
-    const becomesUrgent = plan.isChecking && !known.plan.isChecking
+    const becomesUrgent = intervalOf(plan) < intervalOf(known.plan)
     known.plan = plan
     if (becomesUrgent && known.timer !== null) {
       clearTimeout(known.timer)
@@ -107,8 +107,11 @@ export class HealthProber {
       { at: this.#clock.now(), ok, detail, durationMs },
       probed.plan.policy,
     )
-    const intervalMs = probed.plan.isChecking ? checkingIntervalMs : probed.plan.policy.intervalMs
-    probed.timer = setTimeout(() => void this.#ask(url, probed), intervalMs)
+    probed.timer = setTimeout(() => void this.#ask(url, probed), intervalOf(probed.plan))
     if (probed.health.state !== before) this.#onChange(probed.plan.release)
   }
+}
+
+function intervalOf({ isChecking, policy }: ProbePlan): number {
+  return isChecking ? checkingIntervalMs : policy.intervalMs
 }

@@ -97,9 +97,12 @@ export class SiteRegister {
     return this.#sites.get(name) ?? null
   }
 
-  /** Whether an index stands for a release. */
-  knows(index: ReleaseIndex): boolean {
-    return this.sites.some((site) => [...site.releases.values()].some((release) => release.index === index))
+  /** All that stand for a release now. */
+  get indexes(): ReadonlySet<ReleaseIndex> {
+    const indexes = new Set<ReleaseIndex>()
+    for (const { releases } of this.#sites.values())
+      for (const { index } of releases.values()) indexes.add(index)
+    return indexes
   }
 
   addSite(policy: SitePolicy, file: string): Site {
@@ -174,9 +177,7 @@ export class SiteRegister {
 
   /** Indexes go up and come round: one that stands for a known release, or is being forgotten, is passed over. */
   #freeIndex(isForgetting: (index: ReleaseIndex) => boolean): ReleaseIndex {
-    const taken = new Set(
-      this.sites.flatMap((site) => [...site.releases.values()].map((release) => release.index)),
-    )
+    const taken = this.indexes
     for (;;) {
       const index = (this.#nextIndex % 65_535) as ReleaseIndex
       this.#nextIndex = (index + 1) % 65_535

@@ -38,12 +38,18 @@ export class Traffic {
   readonly #deadRejected = new Map<string, Map<string, number>>()
   readonly #deadPinsLost = new Map<string, Map<string, number>>()
   readonly #deadRefusals = new Map<string, number>()
+  readonly #isKnown: (index: number) => boolean
+
+  /** `isKnown`: workers go on reporting of a release for a while after it was removed. */
+  constructor(isKnown: (index: number) => boolean = () => true) {
+    this.#isKnown = isKnown
+  }
 
   reported(worker: WorkerKey, report: WorkerReport): void {
     const now = new Set(report.releases.map(({ index }) => index))
     // A worker forgets a release that it serves no more; what it counted stays.
     for (const figures of this.#latest.get(worker)?.releases ?? []) {
-      if (!now.has(figures.index)) addCounters(this.#deadOf(figures.index), figures)
+      if (!now.has(figures.index)) this.#keep(figures)
     }
     this.#latest.set(worker, report)
     this.#figures.set(worker, new Map(report.releases.map((figures) => [figures.index, figures])))
@@ -54,11 +60,15 @@ export class Traffic {
     this.#latest.delete(worker)
     this.#figures.delete(worker)
     if (last === undefined) return
-    for (const figures of last.releases) addCounters(this.#deadOf(figures.index), figures)
+    for (const figures of last.releases) this.#keep(figures)
     for (const [site, status, count] of last.unrouted) add(inner(this.#deadUnrouted, site), status, count)
     for (const [site, reason, count] of last.rejected) add(inner(this.#deadRejected, site), reason, count)
     for (const [site, reason, count] of last.pinsLost) add(inner(this.#deadPinsLost, site), reason, count)
     for (const [limitation, count] of last.frontRefusals) add(this.#deadRefusals, limitation, count)
+  }
+
+  #keep(figures: ReleaseFigures): void {
+    if (this.#isKnown(figures.index)) addCounters(this.#deadOf(figures.index), figures)
   }
 
   #deadOf(index: number): ReleaseTraffic {

@@ -21,6 +21,21 @@ const one = 1 as ReleaseIndex
 // -- figures ---------------------------------------------------------------------------------------------------------
 
 t.test(
+  'what workers go on telling of a removed release is not counted for the next of its number',
+  async (t) => {
+    const known = new Set([one])
+    const traffic = new Traffic((index) => known.has(index as ReleaseIndex))
+    const seen = reportOf({ releases: [figuresOf({ index: one, births: 5 })] })
+    for (const worker of [1, 2]) traffic.reported(worker, seen)
+    known.delete(one)
+    traffic.forget(one)
+    traffic.reported(1, reportOf())
+    traffic.died(2)
+    t.equal(traffic.of(one).births, 0)
+  },
+)
+
+t.test(
   'counters never run backwards and gauges are those of the living, however workers report and die',
   async (t) => {
     const step = fc.record({ worker: fc.nat(2), dies: fc.boolean(), more: fc.nat(5), open: fc.nat(3) })

@@ -122,6 +122,13 @@ t.test('a release that is to be checked is asked at once, whatever the interval 
   const third = await next()
   t.equal(prober.healthOf(one, url)?.state, 'healthy', 'and again soon after')
   third.answer(true)
+  await new Promise<void>((resolve) => setImmediate(resolve))
+  prober.follow([planOf({ policy })])
+  ;(await next()).answer(true)
+  await new Promise<void>((resolve) => setImmediate(resolve))
+  prober.follow([planOf({ policy: { ...policy, intervalMs: 60_000 } })])
+  t.equal(asked.length, 1, 'nor does a shorter interval wait for the end of the long one')
+  ;(await next()).answer(true)
 })
 
 t.test('what is said in one turn is acted upon once, and not at all when it was called off', async (t) => {
