@@ -72,7 +72,9 @@ export class AssetAttempt implements UpstreamHandler {
     this.#kept = null
     this.#fate = 'passing'
     this.call?.resume()
-    kept.replay(this.#handler)
+    this.#handler.onHead(kept.head)
+    // By way of this attempt, which may have been dropped over its head.
+    kept.replayBody(this)
   }
 
   // -- what its release answers -----------------------------------------------------------------------------------------

@@ -3,16 +3,12 @@ import type { GatewayError } from '../domain/errors.js'
 import type { ResponseHead, UpstreamHandler } from './upstream/upstream.js'
 
 export class KeptAnswer {
-  readonly #head: ResponseHead
+  readonly head: ResponseHead
   readonly #chunks: Buffer[] = []
   #end: 'open' | 'complete' | GatewayError = 'open'
 
   constructor(head: ResponseHead) {
-    this.#head = copyOf(head)
-  }
-
-  get isOpen(): boolean {
-    return this.#end === 'open'
+    this.head = copyOf(head)
   }
 
   add(chunk: Buffer): void {
@@ -27,9 +23,8 @@ export class KeptAnswer {
     this.#end = error
   }
 
-  /** Gives everything that was kept, as if it came now. */
-  replay(handler: UpstreamHandler): void {
-    handler.onHead(this.#head)
+  /** Gives everything that was kept behind the head, as if it came now. */
+  replayBody(handler: UpstreamHandler): void {
     for (const chunk of this.#chunks) handler.onData(chunk)
     if (this.#end === 'open') handler.onReadEnd()
     else if (this.#end === 'complete') handler.onEnd()

@@ -3,14 +3,18 @@
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
+import { AssetAttempt } from '../../gateway/dataplane/asset-attempt.js'
 import { AssetOrigins } from '../../gateway/dataplane/asset-origins.js'
 import { hasCookie } from '../../gateway/dataplane/application-cookie.js'
+import { FieldNames } from '../../gateway/dataplane/upstream/field-names.js'
+import { ParsedHead } from '../../gateway/dataplane/upstream/response-head.js'
 import type { ReleaseIndex, ReleaseVersion } from '../../gateway/domain/ids.js'
 import type { SessionPolicy } from '../../gateway/domain/site-policy.js'
 import { startApplication } from '../fixtures/application.js'
 import type { Owner } from '../fixtures/owner.js'
 import { until } from '../fixtures/until.js'
 import { Visitor } from '../fixtures/visitor.js'
+import { RecordingHandler } from '../upstream/recording-handler.js'
 import { openFront, policy, type Front } from '../websocket/front.js'
 
 const byCookie = { session: { ...policy, startsOn: { on: 'cookie', name: 'sid' } } } as const
@@ -393,6 +397,28 @@ t.test('another table forgets what was found; a staged release is never asked', 
   ])
   t.equal((await visitor.part('/assets/1.js')).status, 404)
   t.same(asked(), [1, 0])
+})
+
+t.test('of an answer that was kept nothing follows when its head is not taken', async (t) => {
+  let ends = 0
+  const cancelled: boolean[] = []
+  const handler = new RecordingHandler()
+  void handler.outcome.then(() => ends++)
+  const judge = { isOwnAnswer: () => false, isFound: () => false, goOn: () => {}, failed: () => {} }
+  const attempt = new AssetAttempt(judge, null, handler)
+  const call = { write: () => true, end: () => {}, pause: () => {}, resume: () => {} }
+  attempt.call = { ...call, isWritten: true, cancel: () => void cancelled.push(true) }
+  const head = new ParsedHead(new FieldNames([]))
+  const bytes = Buffer.from('HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n')
+  head.parse(bytes, 0, bytes.length, false)
+  attempt.onHead(head)
+  attempt.onData(Buffer.from('no such file'))
+  attempt.onEnd()
+  handler.whenHead = () => attempt.drop()
+  attempt.release()
+  await Promise.resolve()
+  t.same([handler.status, handler.bytes, ends], [404, 0, 0])
+  t.same(cancelled, [true])
 })
 
 t.test('what another release answers beside says nothing of the visitor', async (t) => {
