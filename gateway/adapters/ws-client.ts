@@ -122,12 +122,17 @@ class Handshake implements UpstreamCall {
   }
 
   #opened(): void {
-    if (this.#isOver || this.#ws === null) return
+    if (this.#isOver || this.#ws === null || this.#socket === null) return
     if (this.#head === null) return this.#fail(malformed('malformed 101'))
     this.#end()
     // So that the socket does not keep its handshake alive.
     this.#ws.removeAllListeners()
-    this.#handler.onSocket(this.#head, this.#protocol, new WsEnd(this.#ws, applicationFaults))
+    this.#handler.onSocket(this.#head, this.#protocol, this.#endOf(this.#ws, this.#socket))
+  }
+
+  #endOf(ws: WebSocket, socket: Socket): WsEnd {
+    const stallMs = this.#request.upstreamTimeoutMs
+    return new WsEnd(ws, { socket, faults: applicationFaults, stallMs, onStalled: () => {} })
   }
 
   // -- the application refuses ------------------------------------------------------------------------------------------

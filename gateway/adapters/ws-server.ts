@@ -5,11 +5,12 @@ import type { Socket } from 'node:net'
 import { WebSocketServer } from 'ws'
 import type { FieldBlock, ResponseStart } from '../dataplane/downstream.js'
 import type { BeginUpgrade, DownstreamUpgrade } from '../dataplane/downstream-socket.js'
+import type { Gate } from '../dataplane/gate.js'
 import { maxMessageBytes, type SocketEnd } from '../dataplane/socket-end.js'
 import { fieldPairs } from './field-pairs.js'
 import { NodeDownstream } from './node-downstream.js'
 import type { SlowBodies } from './slow-bodies.js'
-import { clientFaults, WsEnd } from './ws-end.js'
+import { clientFaults, WsEnd, type WsFooting } from './ws-end.js'
 
 /** A peer that has vanished without a word is noticed by the system after about this time and ten seconds. */
 const keepAliveMs = 30_000
@@ -43,11 +44,13 @@ export interface UpgradeParts {
 export class NodeUpgrade extends NodeDownstream implements DownstreamUpgrade {
   readonly #waiting: WaitingClient
   readonly #socket: Socket
+  readonly #gate: Gate
   readonly #onDrain = (): void => this.drained()
 
   constructor({ request, response, head, slowBodies }: UpgradeParts) {
     super(request, response, slowBodies)
     this.#socket = request.socket
+    this.#gate = slowBodies.gate
     this.#waiting = new WaitingClient(this.#socket, head)
     // Node has let go of the connection: the answer's own events are for us to tell.
     response.assignSocket(this.#socket)
@@ -76,9 +79,19 @@ export class NodeUpgrade extends NodeDownstream implements DownstreamUpgrade {
     linesOf.set(this.request, linesOfAnswer(fields, protocol))
     let end: SocketEnd | null = null
     const early = this.#waiting.take()
-    server.handleUpgrade(this.request, this.#socket, early, (ws) => (end = new WsEnd(ws, clientFaults)))
+    server.handleUpgrade(this.request, this.#socket, early, (ws) => (end = new WsEnd(ws, this.#footing())))
     this.#socket.resume()
     return end
+  }
+
+  #footing(): WsFooting {
+    const gate = this.#gate
+    return {
+      socket: this.#socket,
+      faults: clientFaults,
+      stallMs: gate.limits.stalledClientMs,
+      onStalled: () => gate.refused('slow-reader'),
+    }
   }
 }
 

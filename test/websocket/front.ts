@@ -77,7 +77,7 @@ function listen(calls: FrontCalls & { readonly gate: Gate }): Promise<Listener> 
 export async function openFront(
   t: Owner,
   releases: readonly Deployed[],
-  upstreamTimeoutMs = 5_000,
+  upstreamTimeoutMs = 15_000,
   site: Partial<SiteSpec> = {},
 ): Promise<Front> {
   const clock = { nowMs: 1_800_000_000_000 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { WebSocket } from 'ws'
+import { noLimits } from '../../gateway/dataplane/gate.js'
 import { maxMessageBytes } from '../../gateway/dataplane/socket-end.js'
 import { until } from '../fixtures/until.js'
 import { type Deployed, engineInUse, type Front, openFront, policy } from './front.js'
@@ -518,6 +519,42 @@ void t.test(
     const heard = await application.peer.hears(total)
     t.ok(heard.every((message, i) => message[0] === i && message.length === mib))
     t.equal(client.closed, null)
+  },
+)
+
+void t.test(
+  'an application that takes nothing any more is given up: the client may come back later',
+  async (t) => {
+    const application = await startSocketApplication(t)
+    const front = await openFront(t, [release('1.0', 1, application.url)], 1_000)
+    const [leaving, staying] = [
+      await connect(`ws://${front.host}/silent`),
+      await connect(`ws://${front.host}/silent`),
+    ]
+    for (const peer of application.peers) peer.ws.pause()
+    for (const client of [leaving, staying]) {
+      for (let i = 0; i < 12; i++) client.ws.send(Buffer.alloc(mib, i))
+    }
+    await standsStill(() => staying.ws.bufferedAmount)
+    leaving.ws.terminate()
+    t.equal((await staying.ends())[0], 1013)
+    await until('nobody is counted any more', () => front.seen().socketsOpen === 0)
+  },
+)
+
+void t.test(
+  'a client that takes nothing any more is cut, and the application sees it go',
+  { skip: isUws && 'this engine asks it for signs of life' },
+  async (t) => {
+    const { application, front, url } = await open(t)
+    front.state.gate.limits = { ...noLimits, stalledClientMs: 1_000 }
+    const client = await connect(`${url}/silent`)
+    client.ws.pause()
+    for (let i = 0; i < 64; i++) application.peer.ws.send(Buffer.alloc(mib, i))
+    t.equal((await application.peer.ends())[0], 1006)
+    t.equal(front.seen().socketsOpen, 0)
+    client.ws.resume()
+    t.equal((await client.ends())[0], 1006)
   },
 )
 
