@@ -3,8 +3,8 @@ import type { Post } from '../controlplane/webhooks.js'
 
 const timeoutMs = 10_000
 
-export const httpPost: Post = async (url, body, headers) => {
-  const signal = AbortSignal.timeout(timeoutMs)
+export const httpPost: Post = async (url, body, headers, called) => {
+  const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), called])
   const response = await fetch(url, {
     method: 'POST',
     body,

@@ -385,7 +385,7 @@ export class ControlPlane implements SupervisorEvents {
     this.#settling.cancel()
     this.events.add('stopped', 'the gateway was told to stop')
     if (isKnown) await this.state.checkpoint(true)
-    this.webhooks.stop()
+    await this.webhooks.stop()
     await this.parts.store.flushed()
   }
 }

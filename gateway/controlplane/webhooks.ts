@@ -12,8 +12,13 @@ export interface WebhookTarget {
   readonly events: readonly string[] | null
 }
 
-/** Posts a body; resolves with the status of the answer, rejects when there is none. */
-export type Post = (url: string, body: string, headers: Readonly<Record<string, string>>) => Promise<number>
+/** Posts a body; resolves with the status of the answer, rejects when there is none, or once it is called off. */
+export type Post = (
+  url: string,
+  body: string,
+  headers: Readonly<Record<string, string>>,
+  called: AbortSignal,
+) => Promise<number>
 
 export interface WebhookParts {
   readonly targets: readonly WebhookTarget[]
@@ -24,6 +29,8 @@ export interface WebhookParts {
   readonly log: Log
 }
 
+/** A gateway that stops waits so long for the answer to what it is telling. */
+const lastWordMs = 1_000
 const firstRetryMs = 2_000
 const longestRetryMs = 300_000
 const cursorsKey = 'webhook-cursors'
@@ -61,8 +68,9 @@ export class Webhooks {
     for (const delivery of this.#deliveries) delivery.wake()
   }
 
-  stop(): void {
-    for (const delivery of this.#deliveries) delivery.stop()
+  /** Nothing more is told; resolves when nobody is being told any more, soon. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#deliveries.map((delivery) => delivery.stop()))
   }
 
   async #move(name: string, to: number): Promise<void> {
@@ -94,6 +102,9 @@ class Delivery {
   #failures = 0
   #retry: NodeJS.Timeout | null = null
   #isStopped = false
+  readonly #calledOff = new AbortController()
+  /** What is under way. */
+  #draining: Promise<void> = Promise.resolve()
 
   constructor(target: WebhookTarget, parts: WebhookParts, cursor: Cursor) {
     this.#target = target
@@ -106,7 +117,7 @@ class Delivery {
     this.#isAsked = true
     if (this.#isBusy) return
     this.#isBusy = true
-    void this.#drainWhileAsked()
+    this.#draining = this.#drainWhileAsked()
       .catch((error: unknown) => {
         this.#complain(String(error))
         this.#retryLater()
@@ -122,17 +133,20 @@ class Delivery {
     }
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.#isStopped = true
     if (this.#retry !== null) clearTimeout(this.#retry)
+    const patience = setTimeout(() => this.#calledOff.abort(), lastWordMs)
+    await this.#draining
+    clearTimeout(patience)
   }
 
   async #drain(): Promise<void> {
     const { events } = this.#parts
-    for (;;) {
+    while (!this.#isStopped) {
       const cursor = this.#cursor.get()
       const next = events.after(cursor)
-      if (next === null || this.#isStopped) return
+      if (next === null) return
       this.#tellMissed(next.sequence - cursor - 1)
       if (this.#isWanted(next.event) && !(await this.#tell(next.event))) return this.#retryLater()
       await this.#cursor.set(next.sequence)
@@ -158,7 +172,7 @@ class Delivery {
     const mac = createHmac('sha256', this.#target.secret).update(`${time}.${body}`).digest('hex')
     const headers = { 'content-type': 'application/json', 'amarre-signature': `t=${time},v1=${mac}` }
     try {
-      const status = await this.#parts.post(this.#target.url, body, headers)
+      const status = await this.#parts.post(this.#target.url, body, headers, this.#calledOff.signal)
       if (status >= 200 && status < 300) return true
       this.#complain(`answered ${status}`)
     } catch (error) {
@@ -168,6 +182,8 @@ class Delivery {
   }
 
   #complain(reason: string): void {
+    // After the next start.
+    if (this.#isStopped) return
     const { url } = this.#target
     this.#parts.log.warn('webhook was not delivered and is tried again', {
       url,

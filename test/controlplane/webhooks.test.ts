@@ -48,7 +48,7 @@ async function store(t: Test) {
   const directory = await mkdtemp(join(tmpdir(), 'amarre-webhooks-'))
   const opened = await openLmdbStore(directory)
   t.teardown(async () => {
-    for (const webhooks of running.splice(0)) webhooks.stop()
+    for (const webhooks of running.splice(0)) await webhooks.stop()
     await opened.flushed()
     await opened.close()
     await rm(directory, { recursive: true })
@@ -102,7 +102,7 @@ t.test('what was not told before a restart is told after it, and nothing twice',
   const before = await start(t, [target])
   before.events.add('started', 'lost at first')
   await until('the webhook is told', () => got.length === 1)
-  before.webhooks.stop()
+  await before.webhooks.stop()
   isUp.value = true
   const after = await start(t, [target], before.kept)
   after.webhooks.wake()
@@ -135,7 +135,7 @@ t.test('of two webhooks with one address each is told of what it wants', async (
   events.add('stopped', 'for the other')
   await until('both are told', () => got.length === 3, 8000)
   t.same(typesOf(got).toSorted(), ['for one', 'for one', 'for the other'])
-  webhooks.stop()
+  await webhooks.stop()
 })
 
 t.test(
@@ -180,7 +180,7 @@ t.test(
     running.push(webhooks)
     webhooks.wake()
     await until('some are told', () => told.length === 300)
-    webhooks.stop()
+    await webhooks.stop()
     t.same(told.slice(0, 2), ['101', '102'], 'the oldest that is kept comes first')
     t.ok(lookedUp.length <= 301, 'one look for each')
     t.match(warned, [{ message: /no longer kept/, url: 'http://slow', count: 97 }])
@@ -205,5 +205,28 @@ t.test(
     events.add('started', 'three')
     await until('all are told', () => got.length === 3)
     t.same(typesOf(got), ['one', 'two', 'three'])
+  },
+)
+
+t.test(
+  'a stop takes the answer that is on its way, and does not wait for one that never comes',
+  async (t) => {
+    const { got, url } = await receiver(t, () => 200)
+    const held = createServer((request) => request.resume())
+    held.listen(0, '127.0.0.1')
+    await once(held, 'listening')
+    t.teardown(() => held.closeAllConnections())
+    t.teardown(() => held.close())
+    const hanging = `http://127.0.0.1:${(held.address() as AddressInfo).port}/hook`
+    const kept = await store(t)
+    const targets = [url, hanging].map((each) => ({ url: each, secret: 's', events: null }))
+    const { events, webhooks } = await start(t, targets, kept)
+    events.add('stopped', 'the last')
+    await until('both are being told', () => got.length === 1)
+    const startedAt = performance.now()
+    await webhooks.stop()
+    t.ok(performance.now() - startedAt < 6000, 'sooner than the ten seconds of an answer')
+    const cursors = kept.get('webhook-cursors') as Record<string, number>
+    t.same([cursors[url], cursors[hanging]], [1, 0], 'whoever answered is not told again')
   },
 )
