@@ -129,6 +129,17 @@ t.test('a response without a length ends with the connection, any other does not
   t.same(cut.slice(1), ['body abc'])
 })
 
+t.test('a connection on which a 204 announced a body carries nothing more: one may follow', async (t) => {
+  for (const field of ['Content-Length: 2', 'Transfer-Encoding: chunked']) {
+    const [head] = parseText(`HTTP/1.1 204 Done\r\n${field}\r\n\r\n`)
+    t.match(head, / none -?\d+ false -1 /, field)
+  }
+  const [zero] = parseText('HTTP/1.1 204 Done\r\nContent-Length: 0\r\n\r\n')
+  t.match(zero, / none 0 true -1 /, 'as many servers send it')
+  const [unchanged] = parseText('HTTP/1.1 304 Same\r\nContent-Length: 2\r\n\r\n')
+  t.match(unchanged, / none 2 true -1 /, 'what a 200 would have')
+})
+
 t.test('interim responses come before the final one; 101 is refused', async (t) => {
   const final = 'HTTP/1.1 204 Done\r\n\r\n'
   t.same(parseText(`HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n${final}`), [

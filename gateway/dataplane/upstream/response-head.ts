@@ -187,6 +187,8 @@ export class ParsedHead implements ResponseHead {
     else this.framing = this.contentLength === -1 ? 'close' : 'length'
     // an HTTP/1.0 server that offers to keep the connection is not taken at its word: proxies echo the offer blindly
     if (!this.isVersion11 || this.framing === 'close') this.isPersistent = false
+    // not allowed (RFC 9110 section 8.6, RFC 9112 section 6.1): who sends it may send that body as well, for the next to get
+    if (status === 204 && (this.isChunked || this.contentLength > 0)) this.isPersistent = false
     return next
   }
 }
