@@ -56,6 +56,17 @@ export class ReleaseRules {
     this.#nobodyComesTo(version)
   }
 
+  /** Where nobody is left nothing is held up: by a preview, by a loss, by a doubt. */
+  nobodyStays(): void {
+    const { run } = this.#stage
+    for (const { registration, state } of run.site.releases.values()) {
+      if (state.name !== 'draining') continue
+      const found = run.verdictWords(registration.version)
+      if (found !== 'blocked adoption')
+        throw new BrokenRule(`${registration.version} is empty for hours, and still "${found}"`)
+    }
+  }
+
   /** Whoever came back by then is counted, unless something is said to be unknown. */
   #checkCount(version: ReleaseVersion): void {
     const { run, truth } = this.#stage
@@ -66,7 +77,11 @@ export class ReleaseRules {
     if (verdict.kind === 'blocked' && verdict.by.some(({ by }) => by === 'phantoms')) return
     const asOf = this.#byMachine(verdict.asOf)
     const there = truth.visitors.filter(
-      (visitor) => isCountedOn(version, visitor, asOf) && truth.isLive(visitor) && !truth.isLeaving(visitor),
+      (visitor) =>
+        isCountedOn(version, visitor, asOf) &&
+        truth.isLive(visitor) &&
+        truth.countsAtHome(visitor) &&
+        !truth.isLeaving(visitor),
     )
     const { active } = run.plane.parts.ledger.of(run.release(version).index)
     if (active < there.length)

@@ -33,6 +33,8 @@ export const scene: fc.Arbitrary<readonly Step[]> = fc.oneof(
       asks(who, 'document', 0, at),
       { do: 'pass', ms, silent: null },
       asks(who, 'document', 0, at),
+      { do: 'pass', ms: 4 * minute, silent: null },
+      asks(who, 'document', 0, at + 1),
     ]),
   // A page of a former release stays open beside one of the next.
   fc

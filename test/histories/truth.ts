@@ -43,6 +43,8 @@ export interface Visitor {
   readonly address: string
   token: HeldToken | null
   confirmed: Confirmed | null
+  /** Until when tokens for other releases than his own are promised, by the gateway's clock. */
+  elsewhereUntil: number
   pass: HeldPass | null
   /** He has the application's own session cookie. */
   hasApplicationCookie: boolean
@@ -101,6 +103,14 @@ export class Truth {
   /** He was handed a token for another release, which has not come. */
   isLeaving({ token }: Visitor): boolean {
     return token !== null && this.hasLeft(token.id, token.release)
+  }
+
+  /**
+   * He counts on his own release: a session that has moved counts where its latest promise is. An idle time that was cut
+   * or a clock that was set back meanwhile may leave that with the release of before.
+   */
+  countsAtHome({ token, elsewhereUntil }: Visitor): boolean {
+    return token !== null && token.until >= elsewhereUntil
   }
 
   /** A page that is open may load its parts from the release that it names. */

@@ -49,7 +49,7 @@ export class Visits {
   #newVisitor(number: number, hasApplicationCookie = false): Visitor {
     const address = Array.from({ length: 4 }, () => Math.floor(this.#stage.chance() * 256)).join('.')
     const pages = Array.from({ length: tabCount }, () => null)
-    const seen = { confirmed: null, seenUpAt: 0, seenIdleMs: 0, seenAt: 0 }
+    const seen = { confirmed: null, elsewhereUntil: 0, seenUpAt: 0, seenIdleMs: 0, seenAt: 0 }
     return { number, address, token: null, pass: null, hasApplicationCookie, pages, ...seen }
   }
 
@@ -224,6 +224,10 @@ export class Visits {
     const { truth, machine } = this.#stage
     const text = /amarre=([A-Za-z0-9_-]+)/.exec(lines)?.[1] ?? ''
     const promisedMs = issued.until - issued.issuedAt
+    const { token } = visitor
+    if (token !== null && token.release !== issued.release) {
+      visitor.elsewhereUntil = Math.max(visitor.elsewhereUntil, token.held ? Infinity : token.until)
+    }
     visitor.token = { ...issued, text, promisedMs, upAt: truth.up, monotonicAt: machine.monotonic }
     this.#see(visitor, request.worker)
     this.#rules.token(text, request.worker)

@@ -11,6 +11,9 @@ import type { BirthTally } from './truth.js'
 import type { VirtualTimers } from './virtual-timers.js'
 import { Visits } from './visits.js'
 
+/** Twice as long as every doubt, with the wall clock set back again and again. */
+const halfDayMs = 12 * 3_600_000
+
 export class World {
   readonly #stage: Stage
   readonly #operator: Operator
@@ -18,6 +21,8 @@ export class World {
   readonly #rules: ReleaseRules
   /** So many steps are left until the saved sessions have been read; 0: they have been. */
   #readsFor = 0
+  /** The clock was set while the saved sessions were being read. */
+  #wasSetReading = false
 
   constructor(history: History, timers: VirtualTimers, births: BirthTally) {
     this.#stage = new Stage(history, timers, births)
@@ -39,6 +44,7 @@ export class World {
         this.#stage.onTime()
         this.#rules.check(step.do === 'pass')
       }
+      await this.#rest()
     } finally {
       await this.#stage.run.end()
     }
@@ -88,6 +94,7 @@ export class World {
         return this.#restart(step)
       case 'jump':
         machine.epochMs += step.ms
+        this.#wasSetReading ||= this.#readsFor > 0
         return
       case 'targets-fail':
         machine.down.add(`http://${versionOf(step.release)}:1`)
@@ -125,6 +132,21 @@ export class World {
     }
   }
 
+  /** Everybody has gone, everything works, and time enough has passed. */
+  async #rest(): Promise<void> {
+    const { forked, machine } = this.#stage
+    await this.#finishReading()
+    for (const worker of forked) {
+      worker.isPrompt = true
+      worker.takeAll()
+    }
+    this.#visits.finish()
+    machine.down.clear()
+    for (let round = 0; round < 4; round++) await this.#pass({ ms: halfDayMs, silent: null })
+    this.#rules.check(true)
+    this.#rules.nobodyStays()
+  }
+
   #stall(number: number): void {
     const worker = this.#stage.worker(number)
     if (worker !== undefined) worker.isPrompt = false
@@ -140,6 +162,7 @@ export class World {
 
   async #boot(readsFor = 0): Promise<void> {
     this.#rules.restarted()
+    this.#wasSetReading = false
     await this.#stage.boot(readsFor === 0)
     // This step counts as well.
     this.#readsFor = readsFor === 0 ? 0 : readsFor + 1
@@ -159,6 +182,8 @@ export class World {
       await run.stop()
     } else {
       this.#visits.seeStreams()
+      // How far the clock was set is saved with the first sessions: killed before, a gateway has not seen it. Left out here.
+      if (this.#wasSetReading) await this.#finishReading()
       await run.kill()
     }
     this.#visits.breakOff()
