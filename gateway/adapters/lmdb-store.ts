@@ -4,8 +4,8 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import type { LifecycleStore, SessionSave, SessionStore } from '../domain/ports.js'
-import { requireSpace } from './free-space.js'
 import { checkLmdbFile } from './lmdb-file-check.js'
+import { requireWritable } from './writable-file.js'
 
 /** How many of the newest events are kept. */
 const keptEvents = 10_000
@@ -40,7 +40,7 @@ async function openStore(directory: string): Promise<LmdbStore> {
   const existed = existsSync(file) && checkLmdbFile(file)
   try {
     const root = open<unknown, string>({ path: directory, maxDbs: 8, encoding: 'msgpack', ...commitOptions })
-    const store = new LmdbFile(root, directory, existed)
+    const store = new LmdbFile(root, file, existed)
     await store.checkVersion()
     return store
   } catch (error) {
@@ -51,7 +51,7 @@ async function openStore(directory: string): Promise<LmdbStore> {
 class LmdbFile implements LmdbStore {
   readonly existed: boolean
   readonly #root: RootDatabase<unknown, string>
-  readonly #directory: string
+  readonly #file: string
   readonly #meta: Database<unknown, string>
   readonly #documents: Database<unknown, string>
   readonly #events: Database<unknown, number>
@@ -61,10 +61,10 @@ class LmdbFile implements LmdbStore {
   #nextEvent: number
   #firstBatch: number
 
-  constructor(root: RootDatabase<unknown, string>, directory: string, existed: boolean) {
+  constructor(root: RootDatabase<unknown, string>, file: string, existed: boolean) {
     this.existed = existed
     this.#root = root
-    this.#directory = directory
+    this.#file = file
     this.#meta = root.openDB({ name: 'meta', encoding: 'msgpack' })
     this.#documents = root.openDB({ name: 'documents', encoding: 'msgpack' })
     this.#events = root.openDB({ name: 'events', encoding: 'msgpack' })
@@ -122,7 +122,7 @@ class LmdbFile implements LmdbStore {
 
   async appendEvent(event: unknown): Promise<void> {
     // Before its number is given: what was refused leaves no gap.
-    requireSpace(this.#directory, 0)
+    requireWritable(this.#file, 0)
     const sequence = this.#nextEvent++
     const isFull = sequence - this.#firstEvent >= keptEvents + trimSlack
     const trimTo = isFull ? sequence - keptEvents : 0
@@ -158,12 +158,13 @@ class LmdbFile implements LmdbStore {
   }
 
   /**
-   * All writes in one transaction: all are kept or none is. A failure comes with lmdb's own reason, except where no room
-   * is left: lmdb 3.5.6 that meets a full disk frees what it does not own, and the process ends (seen one time in four).
+   * All writes in one transaction: all are kept or none is. A failure comes with lmdb's own reason, except where it is
+   * seen beforehand: lmdb 3.5.6 that fails to write frees what it does not own, and the process may end (on a full disk one
+   * time in four).
    */
   async #commit(write: () => Promise<unknown>[], bytes = 0): Promise<void> {
     try {
-      requireSpace(this.#directory, bytes)
+      requireWritable(this.#file, bytes)
       let writes: Promise<unknown>[] = []
       const committed = this.#root.batch(() => {
         writes = write()

@@ -1,7 +1,7 @@
 // The embedded store on a real disk: what a resolved promise has kept, damaged files, and a ledger killed in mid-save.
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -112,10 +112,16 @@ t.test('what there is no room for is refused before it is tried, and nothing of 
   const save = { batchNumber: 1, batch, segments: new Map<number, Uint8Array>(), forgetThrough: 0 }
   await t.rejects(store.saveSessions(save), {
     message: new RegExp(
-      `^state could not be saved: only \\d+ KiB are free on the file system of "${directory}"`,
+      `^state could not be saved: only \\d+ KiB are free on the file system of "${join(directory, 'data.mdb')}"`,
     ),
   })
   t.same([...store.savedBatches()], [])
+  unlinkSync(join(directory, 'data.mdb'))
+  await t.rejects(
+    store.put('a', 1),
+    { message: /^state could not be saved: ENOENT/ },
+    'nor to a file that is gone',
+  )
   await store.close()
 })
 
