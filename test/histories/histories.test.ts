@@ -8,7 +8,7 @@ import { VirtualTimers } from './virtual-timers.js'
 import { World } from './world.js'
 
 const wanted = process.env['HISTORIES']
-const runs = Number(wanted ?? 120)
+const runs = Number(wanted ?? 100)
 const seed = process.env['HISTORIES_SEED']
 
 t.test(
