@@ -28,6 +28,9 @@ interface WorkerNotes {
   generation: number
 }
 
+/** Of more losses than these, as of workers that die for days, those that count the longest are kept. */
+const mostPhantoms = 100
+
 export class EvidenceBook {
   readonly #ledger: SessionLedger
   readonly #traffic: Traffic
@@ -107,7 +110,8 @@ export class EvidenceBook {
   addPhantom(release: ReleaseIndex, until: number): void {
     const account = this.#accountOf(release)
     const now = this.#clock.now()
-    account.phantoms = [...account.phantoms.filter((each) => each > now - 1000), until]
+    const known = account.phantoms.filter((each) => each > now - 1000)
+    account.phantoms = [...known, until].sort((a, b) => a - b).slice(-mostPhantoms)
     account.emptySince = null
   }
 

@@ -342,3 +342,12 @@ t.test('a release may go when every worker has reported since it routes without 
   report(2, 200, {}, { generation: 6 })
   t.equal(book.allReportedAt(5), true)
 })
+
+t.test('workers that die for days leave no endless list: what counts the longest stays', async (t) => {
+  const { book } = bookOf()
+  book.addPhantom(one, now + 90_000_000)
+  for (let loss = 1; loss <= 500; loss++) book.addPhantom(one, now + 60_000 + loss)
+  const [saved] = book.save()
+  t.equal(saved?.phantoms.length, 100)
+  t.equal(Math.max(...(saved?.phantoms ?? [])), now + 90_000_000)
+})
