@@ -178,6 +178,26 @@ t.test(
   },
 )
 
+t.test('so does one with a body, which could not be sent again from its beginning', async (t) => {
+  const { pool, ports, tick } = await bench(t, (request, response) => {
+    request.resume().on('end', () => response.end('x'))
+  })
+  const put = async (): Promise<void> => {
+    const handler = new RecordingHandler()
+    const call = pool.send(request('PUT', { bodyFraming: 'length' }, 'Content-Length: 1\r\n'), handler)
+    call.write(Buffer.from('x'))
+    call.end()
+    await handler.outcome
+  }
+  await exchange(pool, get)
+  tick.advance(750)
+  await put()
+  t.equal(ports[1], ports[0])
+  tick.advance(751)
+  await put()
+  t.not(ports[2], ports[0])
+})
+
 t.test(
   'where connections were closed right after an answer, without a word, such a request goes alone for a minute',
   async (t) => {

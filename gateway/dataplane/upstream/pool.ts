@@ -42,7 +42,7 @@ export function createUpstreamPool(options: PoolOptions): UpstreamPool {
 }
 
 /**
- * A request that must not be sent twice only follows another one within this time: what the upstream closes as idle
+ * A request that cannot be sent twice only follows another one within this time: what the upstream closes as idle
  * is closed after seconds, so the race that would lose the request is all but excluded.
  */
 const justUsedMs = 1000
@@ -64,7 +64,7 @@ class Pool implements UpstreamPool, ConnectionOwner, LineOwner, Ticked {
   private readonly waiting = new WaitingLine<PooledCall>()
   private isClosing = false
   private isTicking = false
-  /** Until then a connection that was just used is not trusted with what must not be sent twice. */
+  /** Until then a connection that was just used is not trusted with what cannot be sent twice. */
   private cautiousUntil = -Infinity
 
   constructor(options: PoolOptions) {
@@ -156,7 +156,7 @@ class Pool implements UpstreamPool, ConnectionOwner, LineOwner, Ticked {
 
   private connectionFor(request: UpstreamRequest): UpstreamConnection | null {
     const last = this.idle.at(-1)
-    if (last !== undefined && !request.fresh && (request.isIdempotent || this.isTrusted(last))) {
+    if (last !== undefined && !request.fresh && (mayRepeat(request) || this.isTrusted(last))) {
       this.idle.pop()
       return last
     }
@@ -168,7 +168,7 @@ class Pool implements UpstreamPool, ConnectionOwner, LineOwner, Ticked {
     return connection
   }
 
-  /** With what must not be sent twice. */
+  /** With what cannot be sent twice. */
   private isTrusted(connection: UpstreamConnection): boolean {
     return this.tick.now >= this.cautiousUntil && this.isJustUsed(connection)
   }
@@ -190,6 +190,11 @@ class Pool implements UpstreamPool, ConnectionOwner, LineOwner, Ticked {
       call.refuse('queue_timeout')
     }
   }
+}
+
+/** On another connection, where this one turns out to be closed: of a body the beginning is gone. */
+function mayRepeat({ isIdempotent, bodyFraming }: UpstreamRequest): boolean {
+  return isIdempotent && bodyFraming === 'none'
 }
 
 function refuseFull(call: PooledCall): void {

@@ -52,7 +52,7 @@ export interface UpstreamRequest {
   readonly head: string
   /** The response has no body whatever its head says. */
   readonly isHead: boolean
-  /** RFC 9110 section 9.2.2: others go out on a fresh or just-used connection. */
+  /** RFC 9110 section 9.2.2: others, and those with a body, go out on a fresh or just-used connection. */
   readonly isIdempotent: boolean
   /** How `write` frames the body: `none`, `length` as is, `chunked` with chunk heads added here. */
   readonly bodyFraming: 'none' | 'length' | 'chunked'
