@@ -21,7 +21,7 @@ import { Failure, NoAnswer } from './failure.js'
 import { readOrNull } from './gateway-place.js'
 import type { GatewayPlace } from './gateway-place.js'
 
-const answerTimeoutMs = 10_000
+const usualTimeoutMs = 10_000
 
 /** Names one release of one site. */
 export interface ReleaseName {
@@ -34,9 +34,12 @@ export type ReleaseVerb = 'activate' | 'drain' | 'retire' | 'recall'
 
 export class AdminClient {
   readonly #place: GatewayPlace
+  readonly #timeoutMs: number
 
-  constructor(place: GatewayPlace) {
+  /** `timeoutMs`: how long an answer may take. */
+  constructor(place: GatewayPlace, timeoutMs: number = usualTimeoutMs) {
     this.#place = place
+    this.#timeoutMs = timeoutMs
   }
 
   status(): Promise<GatewayStatus> {
@@ -113,7 +116,7 @@ export class AdminClient {
 
   /** Asked too early (the gateway still reads its saved sessions) it asks again when it is told to. */
   async #send(path: string, request: RequestInit): Promise<Response> {
-    const deadline = performance.now() + answerTimeoutMs
+    const deadline = performance.now() + this.#timeoutMs
     for (;;) {
       const response = await this.#sendOnce(path, request)
       const waitMs = Number(response.headers.get('retry-after')) * 1000
@@ -126,13 +129,29 @@ export class AdminClient {
   async #sendOnce(path: string, request: RequestInit): Promise<Response> {
     const { url, foundBy } = this.#place
     try {
-      return await fetch(url + path, { ...request, signal: AbortSignal.timeout(answerTimeoutMs) })
+      return await fetch(url + path, { ...request, signal: AbortSignal.timeout(this.#timeoutMs) })
     } catch (error) {
+      const reason = this.#reasonOf(error)
+      if (request.method !== undefined && isTimeout(error)) {
+        throw new Failure(
+          `${reason} what became of the order at "${url}": see \`amarre status\` and \`amarre events\``,
+        )
+      }
       throw new NoAnswer(
-        `no gateway answers at "${url}" (${reasonOf(error)}), which ${foundBy} names; is it running? ` +
+        `no gateway answers at "${url}" (${reason}), which ${foundBy} names; is it running? ` +
           'name another by --admin or --config',
       )
     }
+  }
+
+  /** The cause that fetch wraps: `connect ECONNREFUSED 127.0.0.1:9901`, or the time that has passed. */
+  #reasonOf(error: unknown): string {
+    if (!(error instanceof Error)) return String(error)
+    if (isTimeout(error)) return `no answer within ${this.#timeoutMs / 1000} s`
+    const { cause } = error
+    if (!(cause instanceof Error)) return error.message
+    const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : 'unknown cause'
+    return cause.message === '' ? code : cause.message
   }
 
   /** The path of an address that is no gateway's answers something else than JSON. */
@@ -170,14 +189,8 @@ function failureOf(problem: ProblemJson, place: GatewayPlace): Failure {
   return problem.status === 503 ? new NoAnswer(text) : new Failure(text)
 }
 
-/** The cause that fetch wraps: `connect ECONNREFUSED 127.0.0.1:9901`, or the time that has passed. */
-function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  if (error.name === 'TimeoutError') return `no answer within ${answerTimeoutMs / 1000} s`
-  const { cause } = error
-  if (!(cause instanceof Error)) return error.message
-  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : 'unknown cause'
-  return cause.message === '' ? code : cause.message
+function isTimeout(error: unknown): boolean {
+  return error instanceof Error && error.name === 'TimeoutError'
 }
 
 function pathOf({ site, version }: ReleaseName): string {

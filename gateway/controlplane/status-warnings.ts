@@ -5,7 +5,7 @@ import { adoptionWarning } from './adoption.js'
 import { standing } from './boarding-rules.js'
 import type { ControlPlane } from './control-plane.js'
 import { retentionWarning } from './retention.js'
-import { activeReleases, isFrozen, type Site } from './site-register.js'
+import { activeReleases, compareReleases, isFrozen, type Site } from './site-register.js'
 import { unmetBy } from './site-requirements.js'
 
 /** Everything that stands in the way of a site's releases, or soon may. */
@@ -23,7 +23,16 @@ export function siteWarnings(plane: ControlPlane, site: Site): string[] {
 function closedWarnings(site: Site): string[] {
   if (site.file === null) return ['the site file is gone: its releases drain']
   if ([...site.releases.values()].some(acceptsBirths)) return []
-  return ['no release accepts births: new visitors get 503']
+  return [`no release accepts births: new visitors get 503${remedyText(site)}`]
+}
+
+/** A release that was dropped without a plan waits for a word that a newcomer may not know of. */
+function remedyText(site: Site): string {
+  const staged = [...site.releases.values()].filter(({ state }) => state.name === 'staged')
+  const newest = staged.sort((a, b) => compareReleases(site, b, a))[0]
+  if (newest === undefined) return ''
+  const { version } = newest.registration
+  return `; "${version}" is staged: \`amarre activate ${site.policy.site} ${version}\` gives it births`
 }
 
 /** Why a release with a plan of its own does not board. One that waits for an operator does as it was told. */

@@ -2,6 +2,8 @@
 import { execFile } from 'node:child_process'
 import type { ExecFileException } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -562,6 +564,21 @@ t.test('what answers and is no gateway is told', async (t) => {
   const client = new AdminClient({ url: `${server.url}/livez?`, foundBy: '--admin', tokenFile: 'none' })
   await t.rejects(client.sites(), { message: /answers 200 and not as a gateway's admin address does/ })
 })
+
+t.test(
+  'of an order that takes long it is not said that nobody answers: it may be carried out yet',
+  async (t) => {
+    const slow = createServer(() => {})
+    await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve))
+    t.teardown(() => slow.close().closeAllConnections())
+    const url = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`
+    const tokenFile = join(root, 'slow-token')
+    await writeFile(tokenFile, 'token')
+    const client = new AdminClient({ url, foundBy: '--admin', tokenFile }, 100)
+    await t.rejects(client.rotateKeys({}), { message: /no answer within 0\.1 s what became of the order/ })
+    await t.rejects(client.sites(), { message: /no gateway answers at .* \(no answer within 0\.1 s\)/ })
+  },
+)
 
 t.test(
   'preview prints the link alone, so that it can be sent on; sessions and explain say what they found',
