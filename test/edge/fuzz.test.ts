@@ -19,8 +19,11 @@ async function openEngine(engine: string) {
   })
   await gateway.deploy('1.0.0', [upstream.url])
   /** What a strict parser reads of these bytes, and what the application was sent of them. */
-  const compare = (bytes: string) =>
-    Promise.all([readBy(oracle, oracle.port, bytes), readBy(upstream, gateway.port, bytes)])
+  const compare = (bytes: string, isWhole: boolean) =>
+    Promise.all([
+      readBy(oracle, oracle.port, { bytes, isWhole }),
+      readBy(upstream, gateway.port, { bytes, isWhole }),
+    ])
   return { engine, upstream, compare }
 }
 
@@ -164,14 +167,22 @@ function essence(request: ReadRequest): object {
 }
 
 /** What a server reads of these bytes, the sender having closed his half of nothing. */
-async function readBy(server: StrictUpstream, port: number, bytes: string): Promise<readonly ReadRequest[]> {
+async function readBy(
+  server: StrictUpstream,
+  port: number,
+  { bytes, isWhole }: { bytes: string; isWhole: boolean },
+): Promise<readonly ReadRequest[]> {
   server.clear()
   const client = await RawClient.connect(port, t)
   client.send(bytes)
   // A second, sound request ends the wait: behind a refusal or a close it finds the connection closed.
   await until(
     'an answer or the end',
-    () => client.isClosed || /\r\n\r\n[^]*(ok|\}|0\r\n\r\n)$/.test(client.text) || isWaiting(server),
+    // What is whole is answered: its body may still be on its way.
+    () =>
+      client.isClosed ||
+      /\r\n\r\n[^]*(ok|\}|0\r\n\r\n)$/.test(client.text) ||
+      (!isWhole && isWaiting(server)),
     1_500,
   ).catch(() => {})
   client.leave()
@@ -190,7 +201,7 @@ for (const { engine, upstream, compare } of await Promise.all(['uws', 'node'].ma
     t.test('what reaches the application is what a strict parser reads, and never more', async (t) => {
       let compared = 0
       const property = fc.asyncProperty(arbitraryRequest.filter(isComparable), async (bytes) => {
-        const [read, sent] = await compare(bytes)
+        const [read, sent] = await compare(bytes, false)
         if (upstream.refused.length > 0)
           throw new Error(`the application refused it: ${upstream.refused.join()}`)
         if (engine === 'uws' && sent.length > 1) throw new Error(`${sent.length} requests were sent`)
@@ -206,7 +217,7 @@ for (const { engine, upstream, compare } of await Promise.all(['uws', 'node'].ma
 
     t.test('what is sound arrives, once, as a strict parser reads it', async (t) => {
       const property = fc.asyncProperty(soundRequest.filter(isComparable), async (bytes) => {
-        const [read, sent] = await compare(bytes)
+        const [read, sent] = await compare(bytes, true)
         t.equal(sent.length, 1, JSON.stringify(bytes))
         t.same(sent.map(essence), read.map(essence), JSON.stringify(bytes))
       })
