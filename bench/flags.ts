@@ -1,6 +1,7 @@
 // What the command line of the benchmark asks for. Refuses names and numbers that it does not know before anything is
 // started: a run takes half an hour. Starts nothing itself.
 import { parseArgs } from 'node:util'
+import type { Choice } from './scenario.js'
 
 /** The names that there are. */
 export interface Known {
@@ -10,20 +11,10 @@ export interface Known {
 }
 
 /** What a run is to do. */
-export interface Wanted {
+export interface Wanted extends Choice {
   /** Under a minute: the usual load through nginx, HAProxy and Amarre. */
   readonly isQuick: boolean
   readonly scenarios: readonly string[]
-  readonly rounds: number
-  readonly seconds: number
-  /** Requests a second where a scenario keeps a rate; null: half of what one worker can carry. */
-  readonly rate: number | null
-  /** Contenders; null: those that each scenario has of itself. */
-  readonly only: readonly string[] | null
-  /** Loads of the scenario `requests`; null: all. */
-  readonly cases: readonly string[] | null
-  /** The folder of another build of Amarre, measured beside this one. */
-  readonly before: string | null
 }
 
 const options = {

@@ -11,12 +11,8 @@ export interface Figure {
   readonly of?: readonly number[]
 }
 
-/** What a run of the benchmark gives each scenario. */
-export interface Setting {
-  /** A folder of its own, removed afterwards. */
-  readonly directory: string
-  /** The build of Amarre that is measured. */
-  readonly dist: string
+/** What whoever runs the benchmark may choose, for every scenario alike. */
+export interface Choice {
   readonly rounds: number
   readonly seconds: number
   /** Requests a second where a scenario keeps a rate; null: half of what one worker can carry. */
@@ -27,6 +23,14 @@ export interface Setting {
   readonly cases: readonly string[] | null
   /** The folder of another build of Amarre, measured beside this one; null: none. */
   readonly before: string | null
+}
+
+/** What a run of the benchmark gives each scenario. */
+export interface Setting extends Choice {
+  /** A folder of its own, removed afterwards. */
+  readonly directory: string
+  /** The build of Amarre that is measured. */
+  readonly dist: string
 }
 
 /** What a scenario answers: what is told, and what is kept raw. */

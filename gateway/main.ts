@@ -151,7 +151,7 @@ interface Assembly {
   readonly log: AdjustableLog
 }
 
-/** What the outside must give before anything runs: a start fails here, or not at all. */
+/** What the outside must give: claimed before anything runs, so that a start fails before it has served anybody. */
 interface Claimed {
   readonly webhooks: readonly WebhookTarget[]
   readonly front: PublicListeners

@@ -3,8 +3,8 @@ import type { Post } from '../controlplane/webhooks.js'
 
 const timeoutMs = 10_000
 
-export const httpPost: Post = async (url, body, headers, called) => {
-  const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), called])
+export const httpPost: Post = async (url, body, headers, calledOff) => {
+  const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), calledOff])
   const response = await fetch(url, {
     method: 'POST',
     body,

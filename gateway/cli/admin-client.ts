@@ -134,7 +134,7 @@ export class AdminClient {
       const reason = this.#reasonOf(error)
       if (request.method !== undefined && isTimeout(error)) {
         throw new Failure(
-          `${reason} what became of the order at "${url}": see \`amarre status\` and \`amarre events\``,
+          `${reason} at "${url}": an order may have been carried out all the same, see \`amarre status\` and \`amarre events\``,
         )
       }
       throw new NoAnswer(

@@ -219,8 +219,8 @@ export class ControlPlane implements SupervisorEvents {
 
   onReport(worker: WorkerKey, report: WorkerReport): void {
     this.traffic.reported(worker, report)
-    const known = this.register.indexes
-    this.evidence.reported(worker, report, (release) => known.has(release))
+    const { indexes } = this.register
+    this.evidence.reported(worker, report, (release) => indexes.has(release))
     for (const [site, at] of report.foreignSeen) {
       const known = this.register.site(site as SiteName)
       if (!this.doubts.foreignSeen(site, at, known === null ? Infinity : longestPromiseMs(known, at)))

@@ -17,7 +17,7 @@ export type Post = (
   url: string,
   body: string,
   headers: Readonly<Record<string, string>>,
-  called: AbortSignal,
+  calledOff: AbortSignal,
 ) => Promise<number>
 
 export interface WebhookParts {
