@@ -8,6 +8,7 @@ import type {
   RolloutArmStatus,
   RolloutStatus,
   SiteStatus,
+  StateStatus,
   TargetStatus,
 } from '../controlplane/admin-protocol.js'
 import { spanText } from '../domain/instant-text.js'
@@ -52,14 +53,24 @@ export function statusLines({ gateway, sites }: Overview, look: Look): readonly 
   ]
 }
 
-function gatewayLines(gateway: GatewayStatus, { paint, now }: Look): readonly string[] {
+function gatewayLines(gateway: GatewayStatus, look: Look): readonly string[] {
+  const { paint, now } = look
   const readiness = gateway.ready ? paint('good', 'ready') : paint('bad', 'not ready')
   const workers = `${gateway.workers.length} worker${gateway.workers.length === 1 ? '' : 's'}`
   const up = `up ${spanText(now - Date.parse(gateway.startedAt))}`
   return [
     `${paint('title', gateway.publicUrl)}  ${readiness}, ${workers}, ${up}`,
     ...gateway.waitingFor.map((cause) => `  ${paint('warning', `waiting for ${cause}`)}`),
+    ...stateLines(gateway.state, look),
   ]
+}
+
+/** A state that is saved is not worth a line. */
+function stateLines({ savedAt, problem }: StateStatus, look: Look): readonly string[] {
+  if (problem === null) return []
+  const since = savedAt === null ? 'since the start' : `for ${spanText(look.now - Date.parse(savedAt))}`
+  const text = `the state has not been saved ${since}: ${problem}; a crash forgets what came after that`
+  return noteLines(text, 'bad', look)
 }
 
 function siteLines(site: SiteStatus, look: Look): readonly string[] {

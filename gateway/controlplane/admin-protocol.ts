@@ -232,6 +232,15 @@ export interface GatewayStatus {
   readonly publicUrl: string
   readonly workers: readonly { readonly pid: number; readonly state: string; readonly generation: number }[]
   readonly config: ConfigStatus
+  readonly state: StateStatus
+}
+
+/** How the state is kept: sessions, releases and their promises, up to about a second ago. */
+export interface StateStatus {
+  /** When it was last saved; null: not since the start. */
+  readonly savedAt: string | null
+  /** Why it cannot be saved, in words; null: it can. */
+  readonly problem: string | null
 }
 
 /** One entry of the event log. */

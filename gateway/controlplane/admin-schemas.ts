@@ -27,6 +27,7 @@ import type {
   RolloutStatus,
   SessionFigures,
   SiteStatus,
+  StateStatus,
   TargetStatus,
   VerdictStatus,
 } from './admin-protocol.js'
@@ -76,7 +77,9 @@ export const jsonSchemas = {
       objectOf<Element<GatewayStatus['workers']>>({ pid: count, state: text, generation: count }),
     ),
     config: named('ConfigStatus'),
+    state: named('StateStatus'),
   }),
+  StateStatus: objectOf<StateStatus>({ savedAt: orNull(instant), problem: orNull(text) }),
   ReadyStatus: objectOf<ReadyStatus>({ ready: flag, waitingFor: texts }),
   ConfigStatus: objectOf<ConfigStatus>({
     problems: listOf(

@@ -13,6 +13,7 @@ import { HealthProber, type Probe } from './health-prober.js'
 import { KeyKeeper } from './key-keeper.js'
 import type { SavedKeyRing } from './key-ring.js'
 import type { LedgerKeeper } from './ledger-keeper.js'
+import { LostWorkers } from './lost-workers.js'
 import { OnceATurn } from './once-a-turn.js'
 import { ProvisionalWindow } from './provisional-window.js'
 import { publishedSettings } from './published-settings.js'
@@ -73,6 +74,7 @@ export class ControlPlane implements SupervisorEvents {
   readonly reloads = { applied: 0, rejected: 0 }
   readonly state: StateKeeper
   readonly #time: TimeKeeper
+  readonly #lost: LostWorkers
   /** Of 200 releases the first probes answer all at once: settled one by one a start took 1.3 s longer. */
   readonly #settling = new OnceATurn(() => this.controller.settle())
   #timers: NodeJS.Timeout[] = []
@@ -83,6 +85,7 @@ export class ControlPlane implements SupervisorEvents {
     this.config = config
     this.#time = new TimeKeeper(clock, recovery, () => this.#longestTokenMs())
     this.events = new EventLog(store, clock, log)
+    this.#lost = new LostWorkers({ clock, log, events: this.events })
     this.webhooks = new Webhooks({
       targets: parts.webhooks,
       post: parts.post,
@@ -254,8 +257,7 @@ export class ControlPlane implements SupervisorEvents {
     const since = this.evidence.reportedAt(worker)
     if (since !== null) this.#addPhantoms({ since, end: this.parts.clock.now(), slackMs: 0 })
     this.onLeft(worker)
-    const cost = since === null ? 'it had not served yet' : 'what it saw last may be lost'
-    this.events.add('worker-lost', `${how}; ${cost}`)
+    this.#lost.add(how, since !== null)
   }
 
   #addPhantoms(loss: Loss): void {

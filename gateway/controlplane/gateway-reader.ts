@@ -44,6 +44,7 @@ export class GatewayReader implements GatewayView {
   status(): GatewayStatus {
     const waitingFor = this.#plane.readiness.waitingFor()
     const { problems, keptFiles } = this.#plane.config
+    const { savedAt, problem } = this.#plane.state
     return {
       ready: waitingFor.length === 0,
       waitingFor,
@@ -51,6 +52,7 @@ export class GatewayReader implements GatewayView {
       publicUrl: this.#options.publicUrl(),
       workers: this.#plane.parts.supervisor.workers,
       config: { problems, keptFiles },
+      state: { savedAt: savedAt === null ? null : isoText(savedAt), problem },
     }
   }
 
@@ -164,7 +166,7 @@ export class GatewayReader implements GatewayView {
   }
 
   reading(): GatewayReading {
-    const { config, traffic, reloads, parts, register } = this.#plane
+    const { config, traffic, reloads, parts, register, state } = this.#plane
     const { supervisor } = parts
     return {
       releases: register.sites.flatMap((site) =>
@@ -174,6 +176,7 @@ export class GatewayReader implements GatewayView {
       configFiles: config.files.map(({ file, isValid }) => ({ file, valid: isValid })),
       configReloads: reloads,
       workers: { running: supervisor.workers.length, lost: supervisor.lost },
+      stateSavedAt: state.savedAt ?? NaN,
       usesGeneratedKeys: this.#options.usesGeneratedKeys,
       connections: traffic.connections,
       frontRefusals: traffic.frontRefusals(),

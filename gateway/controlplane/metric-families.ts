@@ -7,12 +7,12 @@ import {
   labelsOf,
   perRelease,
   perReleaseAnd,
+  perSiteReason,
   single,
   truth,
   type MetricFamily,
   type Sample,
 } from './metric-samples.js'
-import type { SiteTraffic } from './traffic.js'
 
 /** Why sessions end; always shown, so that a rate starts at zero. */
 const endReasons = ['idle', 'age', 'signal', 'overflow'] as const
@@ -235,6 +235,12 @@ const gatewayFamilies: readonly MetricFamily[] = [
       frontRefusals.map(([limitation, value]) => ({ labels: { limitation }, value })),
   },
   {
+    name: 'amarre_state_saved_timestamp_seconds',
+    help: 'When the state was last saved, every second as a rule; NaN: not since the start.',
+    type: 'gauge',
+    samples: single((reading) => reading.stateSavedAt / 1000),
+  },
+  {
     name: 'amarre_keys_generated',
     help: 'Whether the token keys were generated under the state directory, and are lost with it.',
     type: 'gauge',
@@ -279,22 +285,4 @@ function durationSamples(release: ReleaseReading): readonly Sample[] {
     { labels, value: durationSumMs / 1000, suffix: '_sum' },
     { labels, value: sum, suffix: '_count' },
   ]
-}
-
-/** Counts of each site by reason; every known site has every reason, so that a rate starts at zero. */
-function perSiteReason(
-  reasons: readonly string[],
-  countsOf: (site: SiteTraffic) => ReadonlyMap<string, number>,
-): MetricFamily['samples'] {
-  return (reading) => {
-    const counts = new Map<string, ReadonlyMap<string, number>>()
-    for (const { site } of reading.releases) counts.set(site, new Map())
-    for (const site of reading.sites) counts.set(site.site, countsOf(site))
-    return [...counts].flatMap(([site, byReason]) =>
-      [...new Set([...reasons, ...byReason.keys()])].map((reason) => ({
-        labels: { site, reason },
-        value: byReason.get(reason) ?? 0,
-      })),
-    )
-  }
 }

@@ -1,5 +1,6 @@
 // The samples of one metric out of one reading: types, and the ways to make them. Knows no metric by name.
 import type { GatewayReading, ReleaseReading } from './gateway-view.js'
+import type { SiteTraffic } from './traffic.js'
 
 /** One line of the exposition; `suffix` tells the parts of a histogram. */
 export interface Sample {
@@ -51,4 +52,22 @@ export function single(value: (reading: GatewayReading) => number): MetricFamily
 /** 1, 0, or NaN while it is unknown. */
 export function truth(value: boolean | null): number {
   return value === null ? NaN : Number(value)
+}
+
+/** Counts of each site by reason; every known site has every reason, so that a rate starts at zero. */
+export function perSiteReason(
+  reasons: readonly string[],
+  countsOf: (site: SiteTraffic) => ReadonlyMap<string, number>,
+): MetricFamily['samples'] {
+  return (reading) => {
+    const counts = new Map<string, ReadonlyMap<string, number>>()
+    for (const { site } of reading.releases) counts.set(site, new Map())
+    for (const site of reading.sites) counts.set(site.site, countsOf(site))
+    return [...counts].flatMap(([site, byReason]) =>
+      [...new Set([...reasons, ...byReason.keys()])].map((reason) => ({
+        labels: { site, reason },
+        value: byReason.get(reason) ?? 0,
+      })),
+    )
+  }
 }

@@ -27,6 +27,8 @@ export interface StateKeeperParts {
 
 export class StateKeeper {
   readonly #parts: StateKeeperParts
+  #savedAt: number | null = null
+  #problem: string | null = null
   readonly #fingerprints = new LifecycleFingerprints()
   /** One checkpoint after the other; those that are asked for meanwhile share the next. */
   #running: Promise<void> = Promise.resolve()
@@ -34,6 +36,16 @@ export class StateKeeper {
 
   constructor(parts: StateKeeperParts) {
     this.#parts = parts
+  }
+
+  /** When the last checkpoint was saved; null: none since the start. */
+  get savedAt(): number | null {
+    return this.#savedAt
+  }
+
+  /** Why the state cannot be saved, in words; null: it can. */
+  get problem(): string | null {
+    return this.#problem
   }
 
   /** Writes the lifecycle when it differs from what was written last. */
@@ -83,12 +95,15 @@ export class StateKeeper {
       // The clock may have been set back meanwhile.
       const writtenAt = Math.max(begunAt, clock.now())
       await saveCheckpoint(store, { version: 2, asOf, writtenAt, isClean, promises, ...time })
+      this.#savedAt = writtenAt
+      this.#problem = null
     } catch (error) {
       this.#cannotSave(error)
     }
   }
 
   #cannotSave(error: unknown): void {
+    this.#problem = error instanceof Error ? error.message : String(error)
     this.#parts.log.error('the state cannot be saved', { error: String(error) })
   }
 }

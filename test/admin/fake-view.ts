@@ -112,6 +112,7 @@ export class FakeView implements GatewayView {
       { pid: 12, state: 'serving', generation: 7 },
     ],
     config: { problems: [], keptFiles: [] },
+    state: { savedAt: new Date(startedAt + 5000).toISOString(), problem: null },
   }
   siteList: SiteStatus[] = []
   plans: PlanStatus[] = []
@@ -122,6 +123,7 @@ export class FakeView implements GatewayView {
     configFiles: [],
     configReloads: { applied: 0, rejected: 0 },
     workers: { running: 2, lost: 0 },
+    stateSavedAt: startedAt + 5000,
     usesGeneratedKeys: true,
     connections: 7,
     frontRefusals: [],

@@ -87,6 +87,8 @@ export class Machine {
     keys: [{ id: 1, secret: Buffer.alloc(32, 1).toString('base64'), createdAt: 0, retired: null }],
   }
   isRingWritable = true
+  /** Nothing that is saved arrives. */
+  isDiskFull = false
   /** Addresses of targets that do not answer. */
   readonly down = new Set<string>()
   /** Monotonic ms; the wall clock shows `epochMs` more. */
@@ -150,7 +152,10 @@ export class Machine {
     const { documents, events } = this
     return {
       get: (key) => documents.get(key),
-      put: async (key, value) => void (isAlive() && documents.set(key, structuredClone(value))),
+      put: async (key, value) => {
+        if (this.isDiskFull) throw new Error('no space left on device')
+        if (isAlive()) documents.set(key, structuredClone(value))
+      },
       remove: async (key) => void (isAlive() && documents.delete(key)),
       appendEvent: async (event) => void (isAlive() && events.push(event as SavedEvent)),
       events: () => [],
