@@ -56,7 +56,9 @@ export class TimeKeeper {
   }
 
   addSpan(span: TimeSpan): void {
-    const keptSince = this.#clock.now() - this.#longestTokenMs() - this.spannedMs
+    // The new one is behind already, and made every token older by itself.
+    const spannedMs = this.spannedMs + span.lengthMs
+    const keptSince = this.#clock.now() - this.#longestTokenMs() - spannedMs
     const kept = this.#spans.filter(({ from, lengthMs }) => from + lengthMs > keptSince)
     this.#spans = [...kept, span]
   }

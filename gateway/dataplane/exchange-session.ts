@@ -121,7 +121,7 @@ export class ExchangeSession implements RouteSession {
     verified.nextReportAt = now + unitMs(policy)
     const until =
       token.held || revives
-        ? countedUntil(policy, token.bornAt, now)
+        ? countedUntil(release.site, token.bornAt, now)
         : honouredUntil(token, release.site.spans)
     this.#state.activity.touched(token.id, release.index, token.bornAt, until)
   }
@@ -224,8 +224,11 @@ export class ExchangeSession implements RouteSession {
     }
   }
 
+  /** By the policy of when the exchange began, but with the spans of its time. */
   #countedUntil(now: number): number {
-    return countedUntil(this.#release.site.session, this.#bornAt ?? this.#startedAt, now)
+    const { session, spans: atStart } = this.#release.site
+    const spans = this.#state.table?.spans ?? atStart
+    return countedUntil({ session, spans }, this.#bornAt ?? this.#startedAt, now)
   }
 
   /** Half a grain, so that a refresh that comes late is still in time. */

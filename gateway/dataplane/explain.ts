@@ -80,11 +80,11 @@ function outcomeOf(state: WorkerState, decision: Decision, site: SiteRoute, now:
       return { outcome, release, until, revives: decision.revives, target: settledOn(state, decision) }
     }
     case 'board': {
-      const until = promiseUntil(site.session, now, now)
+      const until = promiseUntil(site, now, now)
       return { outcome, release, until, because: decision.because }
     }
     case 'move': {
-      const until = promiseUntil(site.session, decision.token.bornAt, now)
+      const until = promiseUntil(site, decision.token.bornAt, now)
       return { outcome, release, until, because: decision.because }
     }
     case 'trail':

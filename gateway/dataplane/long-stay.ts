@@ -66,6 +66,6 @@ export class LongStay implements Stay {
     this.#drainingSince ??= now
     // Retired over its head, by a rule or an operator's word: the session has nowhere to be.
     if (release === null) this.#until = Math.min(this.#until, now)
-    else this.#until = stayUntil(release.site.session, release.site.spans, this.#bornAt, this.#drainingSince)
+    else this.#until = stayUntil(release.site, this.#bornAt, this.#drainingSince)
   }
 }

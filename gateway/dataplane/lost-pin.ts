@@ -3,6 +3,7 @@
 import type { BirthCause } from '../domain/affinity.js'
 import type { RequestFacts } from '../domain/request-facts.js'
 import type { ReleaseRoute } from '../domain/routing-table.js'
+import { heldUntil, honouredUntil } from '../domain/session.js'
 
 /** Why the token was no longer honoured: nobody came, or its age. */
 export type LostPin = 'idle' | 'age'
@@ -11,9 +12,10 @@ export type LostPin = 'idle' | 'age'
 export function lostPin(because: BirthCause, facts: RequestFacts, release: ReleaseRoute): LostPin | null {
   const { token, hasEnded } = facts
   if (because !== 'expired' || token === null || hasEnded || token.release === release.version) return null
-  const { applicationCookie: cookie, session, gone } = release.site
+  const { site } = release
+  const { applicationCookie: cookie, gone } = site
   // It did not come too late: its release came to its announced end.
   if (gone.hasEnded(token.release)) return null
   if (cookie === null || !facts.hasCookie(cookie)) return null
-  return token.until >= token.bornAt + session.maxAgeMs ? 'age' : 'idle'
+  return honouredUntil(token, site.spans) >= heldUntil(site, token.bornAt) ? 'age' : 'idle'
 }

@@ -132,7 +132,6 @@ function isForeignPostInClear(identity: RequestIdentity): boolean {
 /** The token that the visitor should have after this response; null when the one in hand will do. */
 function nextToken(input: HandoutInput): Omit<Token, 'keyId'> | null {
   const { session, release, now, response } = input
-  const policy = release.site.session
   if (session.kind === 'birth') return compose(input, session.id, session.bornAt, response.isHeld)
   if (session.kind !== 'own' && session.kind !== 'moving') return null
   const { token } = session.verified
@@ -144,7 +143,7 @@ function nextToken(input: HandoutInput): Omit<Token, 'keyId'> | null {
     token.targetTag !== tagOf(input) ||
     token.keyId !== input.ring.signsWith ||
     token.issuer !== input.issuer
-  if (!isOutdated && !isDueForReissue(token, policy, now)) return null
+  if (!isOutdated && !isDueForReissue(token, release.site, now)) return null
   return compose(input, token.id, token.bornAt, held)
 }
 
@@ -155,8 +154,7 @@ function tagOf({ release, target }: HandoutInput): number {
 
 function compose(input: HandoutInput, id: SessionId, bornAt: number, held: boolean): Omit<Token, 'keyId'> {
   const { release, issuer, now } = input
-  const policy = release.site.session
-  const until = held ? heldUntil(policy, bornAt) : promiseUntil(policy, bornAt, now)
+  const until = held ? heldUntil(release.site, bornAt) : promiseUntil(release.site, bornAt, now)
   return {
     site: release.site.name,
     release: release.version,

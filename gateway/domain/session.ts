@@ -42,6 +42,13 @@ export interface TimeSpan {
   readonly lengthMs: number
 }
 
+/** By what a site's promises are made. */
+export interface PromiseTerms {
+  readonly session: SessionPolicy
+  /** In order of time. */
+  readonly spans: readonly TimeSpan[]
+}
+
 /** Latest instant that a token can carry: six bytes of milliseconds. Stands for `never`. */
 export const endOfTime = 2 ** 48 - 1
 
@@ -55,37 +62,45 @@ export function promiseSpanMs(policy: SessionPolicy): number {
   return Math.min(policy.idleTimeoutMs + grainMs(policy), policy.maxAgeMs)
 }
 
-/** Until when a token issued at `now` is honoured: `now` + idle + grain, never past birth + maximum age. */
-export function promiseUntil(policy: SessionPolicy, bornAt: number, now: number): number {
-  const idleEnd = now + policy.idleTimeoutMs + grainMs(policy)
-  return Math.min(Math.ceil(idleEnd), bornAt + policy.maxAgeMs, endOfTime)
+/** Until when a token issued at `now` is honoured: `now` + idle + grain, never past the end of its age. */
+export function promiseUntil(terms: PromiseTerms, bornAt: number, now: number): number {
+  const idleEnd = now + terms.session.idleTimeoutMs + grainMs(terms.session)
+  return Math.min(Math.ceil(idleEnd), endOfAge(terms, bornAt))
 }
 
-/** Until when a `held` token is honoured while its release serves: birth + maximum age. */
-export function heldUntil(policy: SessionPolicy, bornAt: number): number {
-  return Math.min(bornAt + policy.maxAgeMs, endOfTime)
+/** Until when a `held` token is honoured while its release serves: the end of its age. */
+export function heldUntil(terms: PromiseTerms, bornAt: number): number {
+  return endOfAge(terms, bornAt)
 }
 
 /** Until when a session counts that was touched, or whose long exchange was seen open, at `now`. */
-export function countedUntil(policy: SessionPolicy, bornAt: number, now: number): number {
-  return promiseUntil(policy, bornAt, now)
+export function countedUntil(terms: PromiseTerms, bornAt: number, now: number): number {
+  return promiseUntil(terms, bornAt, now)
 }
 
-/** A promise with the spans added during which it was alive and nobody could have used it. Spans in order of time. */
-export function extendPromise(until: number, spans: readonly TimeSpan[]): number {
+/**
+ * Birth + maximum age, and the spans since the birth: as nobody idles in them, nobody grows older. Were it otherwise, the
+ * first visit after a span would be answered with a token that is over already.
+ */
+function endOfAge({ session, spans }: PromiseTerms, bornAt: number): number {
+  return Math.min(extendPromise(bornAt + session.maxAgeMs, spans, bornAt), endOfTime)
+}
+
+/**
+ * A promise made at `madeAt` with the spans added that came after it, during which it was alive and nobody could have used
+ * it. Nothing is promised during a span, so what was made before its end was alive when it began. Spans in order of time.
+ */
+export function extendPromise(until: number, spans: readonly TimeSpan[], madeAt = -Infinity): number {
   let extended = until
-  for (const span of spans) {
-    if (extended >= span.from) extended += span.lengthMs
+  for (const { from, lengthMs } of spans) {
+    if (madeAt < from + lengthMs && extended >= from) extended += lengthMs
   }
   return extended
 }
 
 /** Until when a token is honoured: its instant, and the spans that came after it was handed out. */
 export function honouredUntil(token: Token, spans: readonly TimeSpan[]): number {
-  if (spans.length === 0) return token.until
-  // Nothing is handed out during a span, so what was issued before its end was alive when it began.
-  const later = spans.filter((span) => token.issuedAt < span.from + span.lengthMs)
-  return extendPromise(token.until, later)
+  return extendPromise(token.until, spans, token.issuedAt)
 }
 
 /** Whether a token is still honoured at `now`, as far as time goes. */
@@ -94,33 +109,25 @@ export function isHonoured(token: Token, spans: readonly TimeSpan[], now: number
 }
 
 /**
- * Until when a long exchange may stay on a release that has taken no births since `drainingSince`: until its session's
- * maximum age, spans added; without a token (`bornAt` null) as long as any promise made before lasts.
+ * Until when a long exchange may stay on a release that has taken no births since `drainingSince`: until the end of its
+ * session's age; without a token (`bornAt` null) as long as any promise made before lasts.
  */
-export function stayUntil(
-  policy: SessionPolicy,
-  spans: readonly TimeSpan[],
-  bornAt: number | null,
-  drainingSince: number,
-): number {
-  if (bornAt === null) return drainingSince + promiseSpanMs(policy)
-  const later = spans.filter((span) => bornAt < span.from + span.lengthMs)
-  return extendPromise(bornAt + policy.maxAgeMs, later)
+export function stayUntil(terms: PromiseTerms, bornAt: number | null, drainingSince: number): number {
+  return bornAt === null ? drainingSince + promiseSpanMs(terms.session) : endOfAge(terms, bornAt)
 }
 
 /**
  * Whether a grain has passed since the token was issued, and a new one would say anything new. Sooner where less than
  * the idle time is left: the token is from a policy with a shorter one, and the grain of the present one comes too late.
  */
-export function isDueForReissue(token: Token, policy: SessionPolicy, now: number): boolean {
+export function isDueForReissue(token: Token, terms: PromiseTerms, now: number): boolean {
   if (token.held) return false
-  const isYoung = now - token.issuedAt < grainMs(policy)
-  if (
-    isYoung &&
-    token.until >= Math.min(now + policy.idleTimeoutMs, token.bornAt + policy.maxAgeMs, endOfTime)
-  )
-    return false
-  return promiseUntil(policy, token.bornAt, now) !== token.until
+  const { session } = terms
+  const isYoung = now - token.issuedAt < grainMs(session)
+  if (isYoung && token.until >= now + session.idleTimeoutMs) return false
+  const most = endOfAge(terms, token.bornAt)
+  if (isYoung && token.until >= most) return false
+  return promiseUntil(terms, token.bornAt, now) !== token.until
 }
 
 /** Whether less than half the idle time is left: a slide is then worth more than a shared cache. */

@@ -399,6 +399,22 @@ t.test('a doubt lasts as long as the policy of its time promised', async (t) => 
 
 // -- time ------------------------------------------------------------------------------------------------------------
 
+t.test('a span is kept as long as a token of before may live, however long the next one is', async (t) => {
+  const clock = { epochMs: 0, at: now, now: () => clock.at, monotonic: () => 0, wallEpochMs: () => 0 }
+  const keeper = new TimeKeeper(clock, { spans: [], tolerance: null }, () => 20 * minute)
+  const first = { from: now, lengthMs: 10 * minute }
+  clock.at += 10 * minute
+  keeper.addSpan(first)
+  const second = { from: now + 11 * minute, lengthMs: 60 * minute }
+  clock.at = now + 71 * minute
+  keeper.addSpan(second)
+  t.same(keeper.spans, [first, second], 'a token of before the first has a minute behind it')
+  clock.at = now + 121 * minute
+  const third = { from: clock.at - 1, lengthMs: 1 }
+  keeper.addSpan(third)
+  t.same(keeper.spans, [second, third])
+})
+
 t.test(
   'a jump of the wall clock is followed: ahead it is a span, back it is a tolerance, a drift is neither',
   async (t) => {

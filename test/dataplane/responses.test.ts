@@ -566,6 +566,19 @@ t.test(
   },
 )
 
+t.test('an exchange that goes on over a span counts by the age that its session has then', async (t) => {
+  const session = { maxAgeMs: 70 * minute }
+  const table = tableOf(session)
+  const release = releaseOf(table)
+  const worker = workerOf(table)
+  const held = tokenOf({ held: true, until: now + 10 * minute })
+  const exchange = worker.exchange({ kind: 'stay', release, token: held, revives: false }, held)
+  t.match(worker.touches(), [{ until: 10 * minute }], 'its age ends it')
+  worker.state.table = tableOf(session, true, [{ from: now, lengthMs: 60 * minute }])
+  exchange.close(now + 65 * minute)
+  t.match(worker.touches(), [{ until: 70 * minute }], 'as long as its token is honoured')
+})
+
 t.test(
   'a session that the application ends leaves a tombstone of one grain, and its answers in flight revive nothing',
   async (t) => {

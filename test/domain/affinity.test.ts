@@ -31,6 +31,8 @@ import {
   isPastHalfIdle,
   promiseSpanMs,
   promiseUntil,
+  stayUntil,
+  type PromiseTerms,
   type TimeSpan,
   type Token,
 } from '../../gateway/domain/session.js'
@@ -681,16 +683,21 @@ t.test('what a request is: safe, a navigation, a sub-resource', async (t) => {
 
 // -- promises -------------------------------------------------------------------------------------------------------------
 
+const termsOf = (session: SessionPolicy, spans: readonly TimeSpan[] = []): PromiseTerms => ({
+  session,
+  spans,
+})
+
 t.test('a promise is idle time and one grain from its issue, never past birth and maximum age', async (t) => {
   t.equal(grainMs(policy), 4 * minute, 'an eighth of the idle time')
-  t.equal(promiseUntil(policy, now, now), now + 36 * minute)
+  t.equal(promiseUntil(termsOf(policy), now, now), now + 36 * minute)
   t.equal(promiseSpanMs(policy), 36 * minute)
-  t.equal(countedUntil(policy, now, now), now + 36 * minute)
+  t.equal(countedUntil(termsOf(policy), now, now), now + 36 * minute)
   const bornAt = now - policy.maxAgeMs + minute
-  t.equal(promiseUntil(policy, bornAt, now), now + minute, 'cut at the maximum age')
-  t.equal(heldUntil(policy, bornAt), now + minute)
+  t.equal(promiseUntil(termsOf(policy), bornAt, now), now + minute, 'cut at the maximum age')
+  t.equal(heldUntil(termsOf(policy), bornAt), now + minute)
   t.equal(
-    promiseUntil({ ...policy, idleTimeoutMs: 1 }, now, now),
+    promiseUntil(termsOf({ ...policy, idleTimeoutMs: 1 }), now, now),
     now + 2,
     'a fraction of a millisecond is given, not taken',
   )
@@ -698,14 +705,18 @@ t.test('a promise is idle time and one grain from its issue, never past birth an
 
 t.test('never: without an idle time only the age ends a session, without an age only idling', async (t) => {
   const ageless = { ...policy, maxAgeMs: Infinity }
-  t.equal(promiseUntil(ageless, now - 1e12, now), now + 36 * minute)
-  t.equal(heldUntil(ageless, now), endOfTime)
+  t.equal(promiseUntil(termsOf(ageless), now - 1e12, now), now + 36 * minute)
+  t.equal(heldUntil(termsOf(ageless), now), endOfTime)
   t.equal(promiseSpanMs(ageless), 36 * minute)
   const idleless = { ...policy, idleTimeoutMs: Infinity }
-  t.equal(promiseUntil(idleless, now, now + 5), now + policy.maxAgeMs)
+  t.equal(promiseUntil(termsOf(idleless), now, now + 5), now + policy.maxAgeMs)
   t.equal(promiseSpanMs(idleless), policy.maxAgeMs)
   const token = tokenOf({ bornAt: now, issuedAt: now, until: now + policy.maxAgeMs })
-  t.equal(isDueForReissue(token, idleless, now + policy.maxAgeMs - 1), false, 'nothing new could be said')
+  t.equal(
+    isDueForReissue(token, termsOf(idleless), now + policy.maxAgeMs - 1),
+    false,
+    'nothing new could be said',
+  )
 })
 
 const policies = fc.record({
@@ -719,7 +730,7 @@ t.test(
     fc.assert(
       fc.property(policies, fc.nat(1e9), ({ idle, age }, aged) => {
         const chosen = { ...policy, idleTimeoutMs: idle, maxAgeMs: age }
-        const until = promiseUntil(chosen, now - aged, now)
+        const until = promiseUntil(termsOf(chosen), now - aged, now)
         const isBounded = until <= now - aged + age && until <= endOfTime && Number.isInteger(until)
         return isBounded && (aged >= age || until > now) && until - now <= Math.ceil(promiseSpanMs(chosen))
       }),
@@ -729,11 +740,11 @@ t.test(
 )
 
 t.test('a token slides when a grain has passed, and not before', async (t) => {
-  const token = tokenOf({ bornAt: now, issuedAt: now, until: promiseUntil(policy, now, now) })
-  t.equal(isDueForReissue(token, policy, now + 4 * minute - 1), false)
-  t.equal(isDueForReissue(token, policy, now + 4 * minute), true)
+  const token = tokenOf({ bornAt: now, issuedAt: now, until: promiseUntil(termsOf(policy), now, now) })
+  t.equal(isDueForReissue(token, termsOf(policy), now + 4 * minute - 1), false)
+  t.equal(isDueForReissue(token, termsOf(policy), now + 4 * minute), true)
   t.equal(
-    isDueForReissue({ ...token, held: true }, policy, now + 30 * minute),
+    isDueForReissue({ ...token, held: true }, termsOf(policy), now + 30 * minute),
     false,
     'a held one has all it can get',
   )
@@ -742,7 +753,11 @@ t.test('a token slides when a grain has passed, and not before', async (t) => {
     issuedAt: now - 10 * minute,
     until: now + minute,
   })
-  t.equal(isDueForReissue(old, policy, now), false, 'at the maximum age there is nothing more to give')
+  t.equal(
+    isDueForReissue(old, termsOf(policy), now),
+    false,
+    'at the maximum age there is nothing more to give',
+  )
 })
 
 t.test('less than half the idle time left is urgent', async (t) => {
@@ -752,18 +767,26 @@ t.test('less than half the idle time left is urgent', async (t) => {
 })
 
 t.test('an idle time that grows never costs an active visitor his session', async (t) => {
-  const token = tokenOf({ bornAt: now, issuedAt: now, until: promiseUntil(policy, now, now) })
+  const token = tokenOf({ bornAt: now, issuedAt: now, until: promiseUntil(termsOf(policy), now, now) })
   const longer = { ...policy, idleTimeoutMs: 32 * 60 * minute }
   t.equal(
-    isDueForReissue(token, longer, now + minute),
+    isDueForReissue(token, termsOf(longer), now + minute),
     true,
     'the grain of the new policy would come too late',
   )
   const never = { ...policy, idleTimeoutMs: Infinity }
-  t.equal(isDueForReissue(token, never, now + minute), true, 'as it would never come without an idle time')
+  t.equal(
+    isDueForReissue(token, termsOf(never), now + minute),
+    true,
+    'as it would never come without an idle time',
+  )
   const shorter = { ...policy, idleTimeoutMs: 8 * minute }
-  t.equal(isDueForReissue(token, shorter, now + minute - 1), false)
-  t.equal(isDueForReissue(token, shorter, now + minute), true, 'a shorter one rules from the next issue')
+  t.equal(isDueForReissue(token, termsOf(shorter), now + minute - 1), false)
+  t.equal(
+    isDueForReissue(token, termsOf(shorter), now + minute),
+    true,
+    'a shorter one rules from the next issue',
+  )
   t.equal(isHonoured(token, [], now + 36 * minute - 1), true, 'but what was promised is honoured')
 })
 
@@ -776,9 +799,11 @@ t.test(
         const issuedAt = now - sinceIssue
         const first = { ...policy, idleTimeoutMs: before.idle, maxAgeMs: before.age }
         const second = { ...policy, idleTimeoutMs: after.idle, maxAgeMs: after.age }
-        const token = tokenOf({ bornAt, issuedAt, until: promiseUntil(first, bornAt, issuedAt) })
+        const token = tokenOf({ bornAt, issuedAt, until: promiseUntil(termsOf(first), bornAt, issuedAt) })
         if (!isHonoured(token, [], now)) return true
-        const renewed = isDueForReissue(token, second, now) ? promiseUntil(second, bornAt, now) : token.until
+        const renewed = isDueForReissue(token, termsOf(second), now)
+          ? promiseUntil(termsOf(second), bornAt, now)
+          : token.until
         return renewed >= Math.min(now + after.idle, bornAt + after.age, endOfTime)
       }),
       { numRuns: 2000 },
@@ -869,4 +894,50 @@ t.test('a token never enters a shared cache', async (t) => {
     const delivery = tokenDelivery(facts)
     t.equal(delivery.kind === 'attach-private' ? delivery.cacheControl : delivery.kind, expected, name)
   }
+})
+
+t.test(
+  'nobody grows older in a span: what is handed out afterwards lasts as long as what it replaces',
+  async (t) => {
+    const short = { ...policy, maxAgeMs: 40 * minute }
+    const bornAt = now - 30 * minute
+    const span = { from: now + minute, lengthMs: 60 * minute }
+    const back = now + 62 * minute
+    const terms = termsOf(short, [span])
+    const token = tokenOf({ bornAt, issuedAt: now, until: promiseUntil(termsOf(short), bornAt, now) })
+    t.equal(token.until, now + 10 * minute, 'its age ends it')
+    t.equal(honouredUntil(token, [span]), now + 70 * minute)
+    t.equal(promiseUntil(terms, bornAt, back), now + 70 * minute)
+    t.equal(heldUntil(terms, bornAt), now + 70 * minute, 'a stream that begins afterwards')
+    t.equal(stayUntil(terms, bornAt, back), now + 70 * minute, 'a stream that goes on')
+    t.equal(heldUntil(terms, back), back + 40 * minute, 'who is born afterwards has nothing of it')
+  },
+)
+
+t.test('whatever spans there were, a response to a live session never shortens its promise', async (t) => {
+  const spansOf = fc.array(fc.tuple(fc.nat(1e6), fc.nat(1e6)), { maxLength: 4 }).map((gaps) => {
+    let at = now
+    return gaps.map(([after, lengthMs]) => {
+      const span = { from: at + after, lengthMs }
+      at = span.from + lengthMs
+      return span
+    })
+  })
+  fc.assert(
+    fc.property(policies, spansOf, fc.nat(1e6), fc.nat(1e6), fc.nat(1e6), (lasts, all, aged, rest, later) => {
+      const chosen = { ...policy, idleTimeoutMs: lasts.idle, maxAgeMs: lasts.age }
+      // Nothing is handed out in a span: the token comes before the first, and the visitor after the last.
+      const back = all.reduce((_, { from, lengthMs }) => from + lengthMs, now) + later
+      const bornAt = now - aged - rest
+      const issuedAt = now - rest
+      const token = tokenOf({ bornAt, issuedAt, until: promiseUntil(termsOf(chosen), bornAt, issuedAt) })
+      if (!isHonoured(token, all, back)) return true
+      return (
+        promiseUntil(termsOf(chosen, all), bornAt, back) >=
+        Math.min(honouredUntil(token, all), back + lasts.idle)
+      )
+    }),
+    { numRuns: 2000 },
+  )
+  t.pass()
 })

@@ -6,8 +6,8 @@ export class AnnouncedEnds {
   readonly #stage: Stage
   /** Events that have been followed. */
   #followed = 0
-  /** When each end that is ahead was announced, in time of being up. */
-  readonly #announced = new Map<ReleaseVersion, number>()
+  /** When each end that is ahead was announced, in time of being up, and when it may come by the idle time of then. */
+  readonly #announced = new Map<ReleaseVersion, { readonly upAt: number; readonly dueAt: number }>()
   /** Versions whose sessions had ended when last looked at. */
   #ended = new Set<ReleaseVersion>()
 
@@ -34,7 +34,9 @@ export class AnnouncedEnds {
 
   /** One that stands is taken over by another word, and its time stays. */
   #announce(version: ReleaseVersion): void {
-    if (!this.#announced.has(version)) this.#announced.set(version, this.#stage.truth.up)
+    if (this.#announced.has(version)) return
+    const { truth, idleMinutes } = this.#stage
+    this.#announced.set(version, { upAt: truth.up, dueAt: truth.up + (idleMinutes * 60_000 * 9) / 8 })
   }
 
   #judgeEnds(): void {
@@ -46,11 +48,11 @@ export class AnnouncedEnds {
   /** Whoever has not been answered since the announcement was promised no more than the time up to the end. */
   #nobodyUntold(version: ReleaseVersion): void {
     const { truth } = this.#stage
-    const announcedAt = this.#announced.get(version)
-    if (announcedAt === undefined) throw new BrokenRule(`${version} came to an end that nobody announced`)
+    const announced = this.#announced.get(version)
+    if (announced === undefined) throw new BrokenRule(`${version} came to an end that nobody announced`)
     for (const visitor of truth.visitors) {
       const { token, number } = visitor
-      if (token === null || token.held || token.release !== version || token.upAt > announcedAt) continue
+      if (token === null || token.held || token.release !== version || token.upAt > announced.upAt) continue
       if (truth.isLive(visitor) && !truth.hasLeft(token.id, version))
         throw new BrokenRule(`${version} came to its end before visitor ${number} could hear of it`)
     }
@@ -70,9 +72,8 @@ export class AnnouncedEnds {
 
   /** Its end is so long ago announced that it may have come. */
   #isDue(version: ReleaseVersion): boolean {
-    const { truth, idleMinutes } = this.#stage
-    const announcedAt = this.#announced.get(version)
-    return announcedAt !== undefined && truth.up - announcedAt >= (idleMinutes * 60_000 * 9) / 8
+    const announced = this.#announced.get(version)
+    return announced !== undefined && this.#stage.truth.up >= announced.dueAt
   }
 
   #isDead(version: ReleaseVersion): boolean {

@@ -175,6 +175,7 @@ export function histories(maxSteps: number): fc.Arbitrary<History> {
     onReleaseGone: fc.constantFrom('move' as const, 'restart' as const, 'refuse' as const),
     affinity: fc.constantFrom('target' as const, 'release' as const),
     startsOn: fc.constantFrom('request' as const, 'request' as const, 'cookie' as const),
+    maxAge: fc.constantFrom('20m' as const, '45m' as const, '7d' as const, '7d' as const),
     pagesName: fc.boolean(),
     legacy: fc.option(fc.record({ release, minutes: fc.constantFrom(5, 25, 80, 24 * 60) })),
     retain: fc.record({

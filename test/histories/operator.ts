@@ -33,6 +33,7 @@ export class Operator {
       hosts: ['*'],
       session: {
         idleTimeout: `${this.#stage.idleMinutes}m`,
+        maxAge: history.maxAge,
         onReleaseGone,
         affinity,
         ...(history.startsOn === 'cookie' ? { startsOn: { cookie: applicationCookie } } : {}),

@@ -30,7 +30,8 @@ export class Pages {
     if (token === null) return
     for (const page of pages) {
       if (page?.release !== token.release) continue
-      const upUntil = token.held ? seenUpAt + seenIdleMs : token.upAt + token.promisedMs
+      const promised = token.upAt + token.promisedMs
+      const upUntil = token.held ? Math.min(seenUpAt + seenIdleMs, promised) : promised
       if (upUntil <= page.sessionUpUntil) continue
       page.sessionUpUntil = upUntil
       page.monotonicAt = this.#stage.machine.monotonic

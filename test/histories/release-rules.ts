@@ -80,7 +80,8 @@ export class ReleaseRules {
       (visitor) =>
         isCountedOn(version, visitor, asOf) &&
         truth.isLive(visitor) &&
-        truth.countsAtHome(visitor) &&
+        truth.hasReturned(visitor) &&
+        truth.countsAtHome(visitor, run.clock.now()) &&
         !truth.isLeaving(visitor),
     )
     const { active } = run.plane.parts.ledger.of(run.release(version).index)
@@ -148,12 +149,12 @@ export class ReleaseRules {
   }
 }
 
-/** All that makes him count was seen by that instant of the machine's time. */
+/** All that makes him count was seen before that instant of the machine's time. */
 function isCountedOn(version: ReleaseVersion, visitor: Visitor, asOf: number): boolean {
   const { token, confirmed, seenAt } = visitor
   if (token === null || token.release !== version || confirmed?.id !== token.id) return false
-  if (confirmed.release !== version || confirmed.monotonicAt > asOf) return false
-  return token.held ? seenAt <= asOf : token.monotonicAt <= asOf
+  if (confirmed.release !== version || confirmed.monotonicAt >= asOf) return false
+  return token.held ? seenAt < asOf : token.monotonicAt < asOf
 }
 
 function isHonouredBy(worker: RoutingWorker, token: HeldToken): boolean {

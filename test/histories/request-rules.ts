@@ -42,7 +42,7 @@ export class RequestRules {
     const { token } = visitor
     const to = route.release.version
     if (isLoadedByPage(visitor, to, asked)) return
-    this.#pageNotServed(visitor, asked, `got it from ${to}`)
+    this.#pageNotServed(visitor, worker, asked, `got it from ${to}`)
     if (this.isAwaited(visitor, worker)) return this.#adopted(visitor, request, kind)
     const isSame = token !== null && route.session.id === token.id
     if (isSame && to !== token.release) {
@@ -58,7 +58,7 @@ export class RequestRules {
 
   /** Judges that a request reached no release. */
   refused(visitor: Visitor, worker: RoutingWorker, error: string, asked: Asked): void {
-    this.#pageNotServed(visitor, asked, `is refused with ${error}`)
+    this.#pageNotServed(visitor, worker, asked, `is refused with ${error}`)
     if (asked.wasLive) this.lost(visitor, `is refused with ${error}`)
     if (asked.kind === 'document' && error === 'release_gone') this.#mayBeTurnedAway(visitor)
     if (this.isAwaited(visitor, worker)) this.#notAdopted(visitor, `is refused with ${error}`)
@@ -72,10 +72,21 @@ export class RequestRules {
   }
 
   /** A page whose release is kept for it asked for a part of itself. */
-  #pageNotServed({ number, token }: Visitor, { page, wasKept }: Asked, what: string): void {
+  #pageNotServed(
+    { number, token }: Visitor,
+    worker: RoutingWorker,
+    { page, wasKept }: Asked,
+    what: string,
+  ): void {
     if (page === null || !wasKept || page.release === token?.release) return
-    if (this.#ends.hasEnded(page.release)) return
+    if (this.#ends.hasEnded(page.release) || this.#isYetToHearOf(worker, page.release)) return
     throw new BrokenRule(`a page of ${page.release} that visitor ${number} has open ${what}`)
+  }
+
+  /** By the worker's table the release is still staged, by the latest it is not: a visitor is seldom faster than that. */
+  #isYetToHearOf({ state }: RoutingWorker, version: ReleaseVersion): boolean {
+    const isLive = this.#stage.run.table.sites[0]?.releases.find((each) => each.version === version)?.isLive
+    return isLive === true && state.table?.sites[0]?.release(version)?.isLive === false
   }
 
   // -- visitors from before the gateway -----------------------------------------------------------------------------------

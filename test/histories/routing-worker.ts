@@ -5,6 +5,7 @@ import { TokenReader } from '../../gateway/dataplane/affinity-token.js'
 import { AssetOrigins } from '../../gateway/dataplane/asset-origins.js'
 import { TrustedProxies } from '../../gateway/dataplane/client-identity.js'
 import { Gate, noLimits } from '../../gateway/dataplane/gate.js'
+import type { Stay } from '../../gateway/dataplane/long-stay.js'
 import { MovePace } from '../../gateway/dataplane/move-pace.js'
 import { MovedSessions } from '../../gateway/dataplane/moved-sessions.js'
 import { OpenExchanges } from '../../gateway/dataplane/open-exchanges.js'
@@ -28,13 +29,13 @@ import { FakeWorker } from '../controlplane/harness.js'
 export type AnswerKind = 'page' | 'shared' | 'login' | 'logout' | 'end' | 'stream' | 'failure'
 
 const answerTexts: Readonly<Record<AnswerKind, string>> = {
-  page: '200 OK\r\nContent-Type: text/html',
-  shared: '200 OK\r\nCache-Control: public, max-age=60',
-  login: '200 OK\r\nContent-Type: text/html\r\nSet-Cookie: sid=1; Path=/',
-  logout: '200 OK\r\nContent-Type: text/html\r\nSet-Cookie: sid=; Max-Age=0; Path=/',
-  end: '200 OK\r\nAmarre-Session: end',
-  stream: '200 OK\r\nContent-Type: text/event-stream',
-  failure: '500 Internal Server Error\r\nContent-Type: text/html',
+  page: '200 OK\r\nContent-Type: text/html\r\nContent-Length: 0',
+  shared: '200 OK\r\nCache-Control: public, max-age=60\r\nContent-Length: 0',
+  login: '200 OK\r\nContent-Type: text/html\r\nSet-Cookie: sid=1; Path=/\r\nContent-Length: 0',
+  logout: '200 OK\r\nContent-Type: text/html\r\nSet-Cookie: sid=; Max-Age=0; Path=/\r\nContent-Length: 0',
+  end: '200 OK\r\nAmarre-Session: end\r\nContent-Length: 0',
+  stream: '200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked',
+  failure: '500 Internal Server Error\r\nContent-Type: text/html\r\nContent-Length: 0',
 }
 
 /** A request that has been sent to the application and is not over. */
@@ -43,6 +44,8 @@ export interface OpenRequest {
   readonly route: Route
   /** The answer has begun, and goes on. */
   isLong: boolean
+  /** How long it may. */
+  stay: Stay | null
 }
 
 /** Of no use here, and too large to be made for every worker. */
@@ -149,7 +152,8 @@ export class RoutingWorker extends FakeWorker {
     state.tombstones.sweep(this.now)
     state.moved.sweep(this.now)
     for (const request of this.open) {
-      if (request.isLong) request.route.session.refresh(this.now)
+      if (request.stay?.isOver(this.now) === true) this.end(request)
+      else if (request.isLong) request.route.session.refresh(this.now)
     }
     const { parts, report } = composeReport(state, isLast)
     for (const part of parts) this.observer.onMessage({ kind: 'touched', part })
@@ -173,7 +177,7 @@ export class RoutingWorker extends FakeWorker {
     const routing = routeRequest(this.state, { head, requestId: 'r', isUpgrade: false })
     if (routing.kind !== 'routed') return { routing, request: null }
     routing.route.account.opened()
-    const request = { worker: this, route: routing.route, isLong: false }
+    const request: OpenRequest = { worker: this, route: routing.route, isLong: false, stay: null }
     this.open.add(request)
     return { routing, request }
   }
@@ -182,8 +186,11 @@ export class RoutingWorker extends FakeWorker {
   answer(request: OpenRequest, kind: AnswerKind): Handout {
     const { session, target } = request.route
     const given = session.handOut(headOf(answerTexts[kind]), target, this.now)
-    if (kind === 'stream') request.isLong = true
-    else this.end(request, kind === 'failure' ? 500 : 200)
+    if (kind === 'stream') {
+      request.stay = session.stayFrom(this.now)
+      request.isLong = !request.stay.isTooLate(this.now)
+    }
+    if (!request.isLong) this.end(request, kind === 'failure' ? 500 : 200)
     return given
   }
 
@@ -201,7 +208,7 @@ const fieldNames = new FieldNames(responseFields)
 
 function headOf(text: string): ParsedHead {
   const head = new ParsedHead(fieldNames)
-  const bytes = Buffer.from(`HTTP/1.1 ${text}\r\nContent-Length: 0\r\n\r\n`, 'latin1')
+  const bytes = Buffer.from(`HTTP/1.1 ${text}\r\n\r\n`, 'latin1')
   head.parse(bytes, 0, bytes.length, false)
   return head
 }

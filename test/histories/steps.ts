@@ -78,6 +78,8 @@ export interface History {
   readonly onReleaseGone: 'move' | 'restart' | 'refuse'
   readonly affinity: 'target' | 'release'
   readonly startsOn: 'request' | 'cookie'
+  /** How long a session may last at most. */
+  readonly maxAge: '20m' | '45m' | '7d'
   /** Pages name their release in what they load. */
   readonly pagesName: boolean
   /** Visitors from before the gateway are awaited on this release, for so long. */

@@ -53,6 +53,8 @@ export interface Visitor {
   /** When he was last seen, by the time in which the gateway was up, and the idle time then. */
   seenUpAt: number
   seenIdleMs: number
+  /** One idle time after he was last there with his token, not only by a stream with which his session began. */
+  returnedUpUntil: number
   /** The same by the time of the machine. */
   seenAt: number
 }
@@ -109,8 +111,14 @@ export class Truth {
    * He counts on his own release: a session that has moved counts where its latest promise is. An idle time that was cut
    * or a clock that was set back meanwhile may leave that with the release of before.
    */
-  countsAtHome({ token, elsewhereUntil }: Visitor): boolean {
-    return token !== null && token.until >= elsewhereUntil
+  countsAtHome({ token, elsewhereUntil }: Visitor, now: number): boolean {
+    // A held one counts less long than it is promised.
+    return token !== null && (token.held ? now : token.until) >= elsewhereUntil
+  }
+
+  /** A session that began with a stream, and of which nothing else is heard, keeps its release but is not counted. */
+  hasReturned({ token, returnedUpUntil }: Visitor): boolean {
+    return token?.held !== true || this.up < returnedUpUntil
   }
 
   /** A page that is open may load its parts from the release that it names. */
@@ -121,7 +129,7 @@ export class Truth {
   /** Nobody may take this token for anything but its session: its visitor was away for less than he was promised. */
   isLive({ token, seenUpAt, seenIdleMs }: Visitor): boolean {
     if (token === null || this.ended.has(token.id)) return false
-    // A held one lasts as long as his last visit or stream counts.
-    return token.held ? this.up - seenUpAt < seenIdleMs : this.up - token.upAt < token.promisedMs
+    // A held one is promised its session's whole age, and lasts no longer than his last visit or stream counts.
+    return this.up - token.upAt < token.promisedMs && (!token.held || this.up - seenUpAt < seenIdleMs)
   }
 }

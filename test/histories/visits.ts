@@ -1,6 +1,7 @@
 // What visitors do in a history: they come with what is in their jar and their tabs, wait for answers, keep what they
 // are handed. Each request and each token is judged on the spot.
 import type { Handout } from '../../gateway/dataplane/session-handout.js'
+import { honouredUntil } from '../../gateway/domain/session.js'
 import { Pages } from './pages.js'
 import type { Previews } from './previews.js'
 import { headOf } from './request-head.js'
@@ -23,6 +24,8 @@ interface Waiting {
   readonly delivery: Delivery
   /** The page that was served by the release that it names. */
   readonly loadedBy: Page | null
+  /** He came with the token of this session. */
+  readonly isReturn: boolean
 }
 
 const newcomer: Asked = { kind: 'document', wasLive: false, page: null, wasKept: false }
@@ -49,7 +52,14 @@ export class Visits {
   #newVisitor(number: number, hasApplicationCookie = false): Visitor {
     const address = Array.from({ length: 4 }, () => Math.floor(this.#stage.chance() * 256)).join('.')
     const pages = Array.from({ length: tabCount }, () => null)
-    const seen = { confirmed: null, elsewhereUntil: 0, seenUpAt: 0, seenIdleMs: 0, seenAt: 0 }
+    const seen = {
+      confirmed: null,
+      elsewhereUntil: 0,
+      seenUpAt: 0,
+      returnedUpUntil: 0,
+      seenIdleMs: 0,
+      seenAt: 0,
+    }
     return { number, address, token: null, pass: null, hasApplicationCookie, pages, ...seen }
   }
 
@@ -66,7 +76,8 @@ export class Visits {
     this.#rules.route(visitor, request, asked)
     const isAside = isLoadedByPage(visitor, request.route.release.version, asked)
     if (!isAside) this.#confirm(visitor, request)
-    this.#wait({ ...step, visitor, request, loadedBy: isAside ? page : null })
+    const isReturn = visitor.token !== null && visitor.token.id === request.route.session.id
+    this.#wait({ ...step, visitor, request, loadedBy: isAside ? page : null, isReturn })
   }
 
   openPreview(
@@ -116,23 +127,41 @@ export class Visits {
   }
 
   /** Who asks is there: his session, or the page that names another release. */
-  #seeAsking({ request, visitor, loadedBy }: Waiting): void {
-    if (loadedBy === null) this.#see(visitor, request.worker)
-    else this.#pages.loaded(loadedBy, request.worker)
+  #seeAsking({ request, visitor, loadedBy, isReturn }: Waiting): void {
+    const { worker, route } = request
+    if (loadedBy !== null) return this.#pages.loaded(loadedBy, worker)
+    // Of another session he has no token, yet or any more.
+    if (visitor.token?.id !== route.session.id) return
+    // By the policy of when it began.
+    const { idleTimeoutMs } = route.release.site.session
+    this.#see(visitor, idleTimeoutMs)
+    if (isReturn) visitor.returnedUpUntil = this.#stage.truth.up + idleTimeoutMs
   }
 
-  #see(visitor: Visitor, worker: RoutingWorker): void {
+  #see(visitor: Visitor, idleMs: number): void {
     visitor.seenUpAt = this.#stage.truth.up
     visitor.seenAt = this.#stage.machine.monotonic
-    visitor.seenIdleMs = worker.state.table?.sites[0]?.session.idleTimeoutMs ?? 0
+    visitor.seenIdleMs = idleMs
     this.#pages.keptBySession(visitor)
+  }
+
+  /** Somebody has a stream open. */
+  get hasStreams(): boolean {
+    return this.#waiting.some(({ request }) => request.isLong && isOpen(request))
   }
 
   /** Who has a stream open is there. */
   seeStreams(): void {
     for (const waiting of this.#waiting) {
-      if (waiting.request.isLong && isOpen(waiting.request)) this.#seeAsking(waiting)
+      if (waiting.request.isLong && isOpen(waiting.request)) this.#seeStream(waiting)
     }
+  }
+
+  /** One that stays behind on a release which its session has left keeps that release, not the one of the session. */
+  #seeStream(waiting: Waiting): void {
+    const { request, visitor, loadedBy } = waiting
+    const isAtHome = visitor.token?.release === request.route.release.version
+    if (loadedBy !== null || isAtHome) this.#seeAsking(waiting)
   }
 
   /** New visitors all at once, who keep no cookie: they count for the shares. */
@@ -168,7 +197,7 @@ export class Visits {
     const { request, answer, delivery } = waiting
     if (request.isLong || !isOpen(request)) {
       this.#waiting.splice(at, 1)
-      if (request.isLong && isOpen(request)) this.#seeAsking(waiting)
+      if (request.isLong && isOpen(request)) this.#seeStream(waiting)
       return request.worker.end(request)
     }
     const given = request.worker.answer(request, answer)
@@ -226,10 +255,12 @@ export class Visits {
     const promisedMs = issued.until - issued.issuedAt
     const { token } = visitor
     if (token !== null && token.release !== issued.release) {
-      visitor.elsewhereUntil = Math.max(visitor.elsewhereUntil, token.held ? Infinity : token.until)
+      const spans = request.worker.state.table?.spans ?? []
+      const until = token.held ? Infinity : honouredUntil({ ...token, keyId: 0 }, spans)
+      visitor.elsewhereUntil = Math.max(visitor.elsewhereUntil, until)
     }
     visitor.token = { ...issued, text, promisedMs, upAt: truth.up, monotonicAt: machine.monotonic }
-    this.#see(visitor, request.worker)
+    this.#see(visitor, request.worker.state.table?.sites[0]?.session.idleTimeoutMs ?? 0)
     this.#rules.token(text, request.worker)
   }
 }

@@ -21,7 +21,7 @@ export class World {
   readonly #rules: ReleaseRules
   /** So many steps are left until the saved sessions have been read; 0: they have been. */
   #readsFor = 0
-  /** The clock was set while the saved sessions were being read. */
+  /** The clock was set while the saved sessions were being read, or set back before. */
   #wasSetReading = false
 
   constructor(history: History, timers: VirtualTimers, births: BirthTally) {
@@ -120,7 +120,7 @@ export class World {
   /** As long as it takes for what follows of itself: workers report and verdicts are made several times. */
   async #pass({ ms, silent }: { readonly ms: number; readonly silent: number | null }): Promise<void> {
     const stage = this.#stage
-    await stage.advance(ms)
+    await this.#leap(ms)
     // One that is silent for longer is killed.
     const quiet = silent === null || ms > 1000 ? undefined : stage.worker(silent)
     this.#visits.seeStreams()
@@ -130,6 +130,19 @@ export class World {
       }
       await stage.advance(250)
     }
+  }
+
+  /** In one go, unless workers have something to tell again and again: of whoever has a stream open. */
+  async #leap(ms: number): Promise<void> {
+    const stage = this.#stage
+    const oftenMs = (stage.idleMinutes * 60_000) / 8
+    let left = ms
+    for (; this.#visits.hasStreams && left > oftenMs; left -= oftenMs) {
+      await stage.advance(oftenMs)
+      this.#visits.seeStreams()
+      for (const worker of stage.forked) worker.report(stage.machine.monotonic)
+    }
+    await stage.advance(left)
   }
 
   /** Everybody has gone, everything works, and time enough has passed. */
@@ -160,9 +173,9 @@ export class World {
     worker.takeAll()
   }
 
-  async #boot(readsFor = 0): Promise<void> {
+  async #boot({ readsFor, jumpMs } = { readsFor: 0, jumpMs: 0 }): Promise<void> {
     this.#rules.restarted()
-    this.#wasSetReading = false
+    this.#wasSetReading = jumpMs < 0
     await this.#stage.boot(readsFor === 0)
     // This step counts as well.
     this.#readsFor = readsFor === 0 ? 0 : readsFor + 1
@@ -189,6 +202,6 @@ export class World {
     this.#visits.breakOff()
     machine.monotonic += step.downMs
     machine.epochMs += step.jumpMs
-    await this.#boot(step.readsFor)
+    await this.#boot(step)
   }
 }
