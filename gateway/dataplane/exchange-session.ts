@@ -4,7 +4,7 @@ import type { SessionDecision } from '../domain/affinity.js'
 import type { VerifiedToken } from './affinity-token.js'
 import type { SessionId } from '../domain/ids.js'
 import type { ReleaseRoute, RoutingTable, TargetRoute } from '../domain/routing-table.js'
-import { countedUntil, grainMs, honouredUntil, promiseSpanMs } from '../domain/session.js'
+import { countedUntil, grainMs, honouredUntil, promiseSpanMs, type Token } from '../domain/session.js'
 import type { SessionPolicy } from '../domain/site-policy.js'
 import { HeadFacts } from './head-facts.js'
 import { LongStay, type Stay } from './long-stay.js'
@@ -91,12 +91,15 @@ export class ExchangeSession implements RouteSession {
     }
   }
 
+  /** With which the session came; null for one that did not. */
+  get #token(): Token | null {
+    const session = this.#session
+    return session.kind === 'own' || session.kind === 'moving' ? session.verified.token : null
+  }
+
   /** When the session was born whose token the visitor has; null when he has none. */
   get #bornAt(): number | null {
-    if (this.#session.kind === 'own' || this.#session.kind === 'moving') {
-      return this.#session.verified.token.bornAt
-    }
-    return this.#isBorn ? this.#startedAt : null
+    return this.#token?.bornAt ?? (this.#isBorn ? this.#startedAt : null)
   }
 
   stayFrom(now: number): Stay {
@@ -117,12 +120,9 @@ export class ExchangeSession implements RouteSession {
   #reportOn(release: ReleaseRoute, verified: VerifiedToken, revives: boolean, now: number): void {
     if (now < verified.nextReportAt) return
     const { token } = verified
-    const policy = release.site.session
-    verified.nextReportAt = now + unitMs(policy)
-    const until =
-      token.held || revives
-        ? countedUntil(release.site, token.bornAt, now)
-        : honouredUntil(token, release.site.spans)
+    verified.nextReportAt = now + unitMs(release.site.session)
+    const promised = honouredUntil(token, release.site.spans)
+    const until = token.held || revives ? countedUntil(release.site, token.bornAt, now, promised) : promised
     this.#state.activity.touched(token.id, release.index, token.bornAt, until)
   }
 
@@ -228,7 +228,9 @@ export class ExchangeSession implements RouteSession {
   #countedUntil(now: number): number {
     const { session, spans: atStart } = this.#release.site
     const spans = this.#state.table?.spans ?? atStart
-    return countedUntil({ session, spans }, this.#bornAt ?? this.#startedAt, now)
+    const token = this.#token
+    const promised = token === null ? 0 : honouredUntil(token, spans)
+    return countedUntil({ session, spans }, this.#bornAt ?? this.#startedAt, now, promised)
   }
 
   /** Half a grain, so that a refresh that comes late is still in time. */

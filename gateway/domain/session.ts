@@ -73,9 +73,13 @@ export function heldUntil(terms: PromiseTerms, bornAt: number): number {
   return endOfAge(terms, bornAt)
 }
 
-/** Until when a session counts that was touched, or whose long exchange was seen open, at `now`. */
-export function countedUntil(terms: PromiseTerms, bornAt: number, now: number): number {
-  return promiseUntil(terms, bornAt, now)
+/**
+ * Until when a session counts that was touched, or whose long exchange was seen open, at `now`. Not less long than the token
+ * in hand is honoured for all its idling: `promised`, which may be more than the present policy's maximum age.
+ */
+export function countedUntil(terms: PromiseTerms, bornAt: number, now: number, promised = 0): number {
+  const idleEnd = now + terms.session.idleTimeoutMs + grainMs(terms.session)
+  return Math.min(Math.ceil(idleEnd), Math.max(endOfAge(terms, bornAt), promised), endOfTime)
 }
 
 /**

@@ -566,6 +566,17 @@ t.test(
   },
 )
 
+t.test('a held token of before the maximum age was cut counts as long as it is honoured', async (t) => {
+  const table = tableOf({ maxAgeMs: 40 * minute })
+  const release = releaseOf(table)
+  const worker = workerOf(table)
+  const held = tokenOf({ held: true, until: now + 600 * minute })
+  const exchange = worker.exchange({ kind: 'stay', release, token: held, revives: false }, held)
+  t.match(worker.touches(), [{ until: 36 * minute }])
+  exchange.close(now + 10 * minute)
+  t.match(worker.touches(), [{ until: 46 * minute }])
+})
+
 t.test('an exchange that goes on over a span counts by the age that its session has then', async (t) => {
   const session = { maxAgeMs: 70 * minute }
   const table = tableOf(session)

@@ -914,6 +914,19 @@ t.test(
   },
 )
 
+t.test(
+  'a session counts for all that its token is honoured, however short the maximum age has become',
+  async (t) => {
+    const short = termsOf({ ...policy, maxAgeMs: 40 * minute })
+    const bornAt = now - 60 * minute
+    t.equal(countedUntil(short, bornAt, now), now - 20 * minute, 'over by its age')
+    t.equal(countedUntil(short, bornAt, now, now + 600 * minute), now + 36 * minute, 'held from before')
+    t.equal(countedUntil(short, bornAt, now, now + 5 * minute), now + 5 * minute)
+    const forEver = termsOf({ ...policy, maxAgeMs: Infinity, idleTimeoutMs: Infinity })
+    t.equal(countedUntil(forEver, bornAt, now, 2 * endOfTime), endOfTime)
+  },
+)
+
 t.test('whatever spans there were, a response to a live session never shortens its promise', async (t) => {
   const spansOf = fc.array(fc.tuple(fc.nat(1e6), fc.nat(1e6)), { maxLength: 4 }).map((gaps) => {
     let at = now

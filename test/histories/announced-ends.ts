@@ -45,14 +45,14 @@ export class AnnouncedEnds {
     this.#ended = ended
   }
 
-  /** Whoever has not been answered since the announcement was promised no more than the time up to the end. */
+  /** Whoever was answered last before the announcement was promised no more than the time up to the end. */
   #nobodyUntold(version: ReleaseVersion): void {
     const { truth } = this.#stage
     const announced = this.#announced.get(version)
     if (announced === undefined) throw new BrokenRule(`${version} came to an end that nobody announced`)
     for (const visitor of truth.visitors) {
       const { token, number } = visitor
-      if (token === null || token.held || token.release !== version || token.upAt > announced.upAt) continue
+      if (token === null || token.held || token.release !== version || token.upAt >= announced.upAt) continue
       if (truth.isLive(visitor) && !truth.hasLeft(token.id, version))
         throw new BrokenRule(`${version} came to its end before visitor ${number} could hear of it`)
     }

@@ -8,6 +8,7 @@ import {
   type Declared,
   type Delivery,
   type History,
+  type MaxAge,
   type RequestKind,
   type Step,
 } from './steps.js'
@@ -49,6 +50,8 @@ const pass = fc.record({
   ),
   silent: fc.option(worker, { freq: 6 }),
 })
+
+const maxAge = fc.constantFrom<MaxAge>('20m', '45m', '7d', '7d')
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 10, arbitrary: visit },
@@ -141,7 +144,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ do: fc.constant('idle-time' as const), minutes: fc.constantFrom(2, 8, 16) }),
+    arbitrary: fc.oneof(
+      fc.record({ do: fc.constant('idle-time' as const), minutes: fc.constantFrom(2, 8, 16) }),
+      fc.record({ do: fc.constant('max-age' as const), age: maxAge }),
+    ),
   },
 )
 
@@ -175,7 +181,7 @@ export function histories(maxSteps: number): fc.Arbitrary<History> {
     onReleaseGone: fc.constantFrom('move' as const, 'restart' as const, 'refuse' as const),
     affinity: fc.constantFrom('target' as const, 'release' as const),
     startsOn: fc.constantFrom('request' as const, 'request' as const, 'cookie' as const),
-    maxAge: fc.constantFrom('20m' as const, '45m' as const, '7d' as const, '7d' as const),
+    maxAge,
     pagesName: fc.boolean(),
     legacy: fc.option(fc.record({ release, minutes: fc.constantFrom(5, 25, 80, 24 * 60) })),
     retain: fc.record({

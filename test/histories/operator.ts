@@ -5,7 +5,7 @@ import { RuleRefusal } from '../../gateway/controlplane/rule-refusal.js'
 import type { SessionId } from '../../gateway/domain/ids.js'
 import { applicationCookie, pageHeader } from './request-head.js'
 import { versionOf, type Floors, type Stage } from './stage.js'
-import type { Declared, Step } from './steps.js'
+import type { Declared, MaxAge, Step } from './steps.js'
 
 /** What is ordered of a running gateway. */
 export type OrderStep = Extract<
@@ -26,6 +26,11 @@ export class Operator {
     this.#writeSite()
   }
 
+  setMaxAge(age: MaxAge): void {
+    this.#stage.maxAge = age
+    this.#writeSite()
+  }
+
   #writeSite(): void {
     const { history, machine } = this.#stage
     const { onReleaseGone, affinity, retain, pagesName } = history
@@ -33,7 +38,7 @@ export class Operator {
       hosts: ['*'],
       session: {
         idleTimeout: `${this.#stage.idleMinutes}m`,
-        maxAge: history.maxAge,
+        maxAge: this.#stage.maxAge,
         onReleaseGone,
         affinity,
         ...(history.startsOn === 'cookie' ? { startsOn: { cookie: applicationCookie } } : {}),

@@ -117,7 +117,8 @@ export class ReleaseRules {
     const { truth, workers } = this.#stage
     for (const visitor of truth.visitors) {
       const { token } = visitor
-      if (token === null || token.release !== version || token.monotonicAt > asOf) continue
+      if (token === null || token.release !== version) continue
+      if ((token.held ? visitor.seenAt : token.monotonicAt) > asOf) continue
       if (truth.ended.has(token.id) || truth.hasLeft(token.id, version)) continue
       const honours = token.held
         ? undefined

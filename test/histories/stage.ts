@@ -3,7 +3,7 @@
 import type { ReleaseVersion } from '../../gateway/domain/ids.js'
 import { Machine, type Run } from '../controlplane/harness.js'
 import { RoutingWorker } from './routing-worker.js'
-import type { Declared, History } from './steps.js'
+import type { Declared, History, MaxAge } from './steps.js'
 import { type BirthTally, Truth } from './truth.js'
 import type { VirtualTimers } from './virtual-timers.js'
 
@@ -22,6 +22,7 @@ export class Stage {
   readonly #timers: VirtualTimers
   /** As the site's file says now. */
   idleMinutes = 8
+  maxAge: MaxAge
   /** Called whenever time has passed, before more does. */
   onTime: () => void = () => {}
   #run: Run | null = null
@@ -29,6 +30,7 @@ export class Stage {
 
   constructor(history: History, timers: VirtualTimers, births: BirthTally) {
     this.history = history
+    this.maxAge = history.maxAge
     this.births = births
     this.#timers = timers
     this.#random = history.seed

@@ -7,6 +7,9 @@ export type RequestKind = 'document' | 'part' | 'fetch' | 'post'
 /** What becomes of an answer: it comes at once, after whatever comes next, or its connection breaks on the way. */
 export type Delivery = 'now' | 'later' | 'lost'
 
+/** How long a session may last at most. */
+export type MaxAge = '20m' | '45m' | '7d'
+
 export type Step =
   | { readonly do: 'drop'; readonly release: number; readonly note: number }
   | { readonly do: 'withdraw'; readonly release: number }
@@ -61,6 +64,7 @@ export type Step =
   | { readonly do: 'jump'; readonly ms: number }
   | { readonly do: 'targets-fail' | 'targets-heal'; readonly release: number }
   | { readonly do: 'idle-time'; readonly minutes: number }
+  | { readonly do: 'max-age'; readonly age: MaxAge }
 
 /** What the registration of each release declares, in numbers of releases. */
 export interface Declared {
@@ -79,7 +83,7 @@ export interface History {
   readonly affinity: 'target' | 'release'
   readonly startsOn: 'request' | 'cookie'
   /** How long a session may last at most. */
-  readonly maxAge: '20m' | '45m' | '7d'
+  readonly maxAge: MaxAge
   /** Pages name their release in what they load. */
   readonly pagesName: boolean
   /** Visitors from before the gateway are awaited on this release, for so long. */

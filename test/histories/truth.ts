@@ -43,6 +43,8 @@ export interface Visitor {
   readonly address: string
   token: HeldToken | null
   confirmed: Confirmed | null
+  /** The longest promise of the tokens that his session has had, by the gateway's clock. */
+  longestUntil: number
   /** Until when tokens for other releases than his own are promised, by the gateway's clock. */
   elsewhereUntil: number
   pass: HeldPass | null

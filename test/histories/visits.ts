@@ -54,6 +54,7 @@ export class Visits {
     const pages = Array.from({ length: tabCount }, () => null)
     const seen = {
       confirmed: null,
+      longestUntil: 0,
       elsewhereUntil: 0,
       seenUpAt: 0,
       returnedUpUntil: 0,
@@ -254,10 +255,11 @@ export class Visits {
     const text = /amarre=([A-Za-z0-9_-]+)/.exec(lines)?.[1] ?? ''
     const promisedMs = issued.until - issued.issuedAt
     const { token } = visitor
-    if (token !== null && token.release !== issued.release) {
+    if (token !== null) {
       const spans = request.worker.state.table?.spans ?? []
       const until = token.held ? Infinity : honouredUntil({ ...token, keyId: 0 }, spans)
-      visitor.elsewhereUntil = Math.max(visitor.elsewhereUntil, until)
+      visitor.longestUntil = Math.max(token.id === issued.id ? visitor.longestUntil : 0, until)
+      if (token.release !== issued.release) visitor.elsewhereUntil = visitor.longestUntil
     }
     visitor.token = { ...issued, text, promisedMs, upAt: truth.up, monotonicAt: machine.monotonic }
     this.#see(visitor, request.worker.state.table?.sites[0]?.session.idleTimeoutMs ?? 0)

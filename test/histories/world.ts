@@ -105,6 +105,9 @@ export class World {
       case 'idle-time':
         this.#operator.setIdleTime(step.minutes)
         return run.follow()
+      case 'max-age':
+        this.#operator.setMaxAge(step.age)
+        return run.follow()
       default:
         step satisfies never
     }
