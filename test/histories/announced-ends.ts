@@ -6,7 +6,7 @@ export class AnnouncedEnds {
   readonly #stage: Stage
   /** Events that have been followed. */
   #followed = 0
-  /** When each end that is ahead was announced, in time of being up, and when it may come by the idle time of then. */
+  /** When each end that is ahead was announced, in time of being up, and when it may come by the promises of then. */
   readonly #announced = new Map<ReleaseVersion, { readonly upAt: number; readonly dueAt: number }>()
   /** Versions whose sessions had ended when last looked at. */
   #ended = new Set<ReleaseVersion>()
@@ -35,8 +35,8 @@ export class AnnouncedEnds {
   /** One that stands is taken over by another word, and its time stays. */
   #announce(version: ReleaseVersion): void {
     if (this.#announced.has(version)) return
-    const { truth, idleMinutes } = this.#stage
-    this.#announced.set(version, { upAt: truth.up, dueAt: truth.up + (idleMinutes * 60_000 * 9) / 8 })
+    const { truth, promiseMs } = this.#stage
+    this.#announced.set(version, { upAt: truth.up, dueAt: truth.up + promiseMs })
   }
 
   #judgeEnds(): void {

@@ -145,7 +145,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.oneof(
-      fc.record({ do: fc.constant('idle-time' as const), minutes: fc.constantFrom(2, 8, 16) }),
+      fc.record({
+        do: fc.constant('idle-time' as const),
+        minutes: fc.constantFrom(2, 8, 16, 'never' as const),
+      }),
       fc.record({ do: fc.constant('max-age' as const), age: maxAge }),
     ),
   },

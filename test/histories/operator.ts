@@ -21,8 +21,8 @@ export class Operator {
     this.#writeSite()
   }
 
-  setIdleTime(minutes: number): void {
-    this.#stage.idleMinutes = minutes
+  setIdleTime(minutes: number | 'never'): void {
+    this.#stage.idleMinutes = minutes === 'never' ? Infinity : minutes
     this.#writeSite()
   }
 
@@ -37,7 +37,7 @@ export class Operator {
     machine.site({
       hosts: ['*'],
       session: {
-        idleTimeout: `${this.#stage.idleMinutes}m`,
+        idleTimeout: this.#stage.idleMinutes === Infinity ? 'never' : `${this.#stage.idleMinutes}m`,
         maxAge: this.#stage.maxAge,
         onReleaseGone,
         affinity,

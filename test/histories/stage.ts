@@ -10,6 +10,12 @@ import type { VirtualTimers } from './virtual-timers.js'
 /** Something that must never happen has happened. */
 export class BrokenRule extends Error {}
 
+const maxAgesMs: Readonly<Record<MaxAge, number>> = {
+  '20m': 20 * 60_000,
+  '45m': 45 * 60_000,
+  '7d': 7 * 24 * 3_600_000,
+}
+
 export class Stage {
   readonly history: History
   readonly machine: Machine
@@ -47,6 +53,11 @@ export class Stage {
         () => this.machine.monotonic,
         () => this.chance(),
       )
+  }
+
+  /** The longest that a session is promised, by the policy of now: idle time and grain, or the maximum age. */
+  get promiseMs(): number {
+    return Math.min((this.idleMinutes * 60_000 * 9) / 8, maxAgesMs[this.maxAge])
   }
 
   get run(): Run {

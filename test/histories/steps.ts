@@ -63,7 +63,7 @@ export type Step =
     }
   | { readonly do: 'jump'; readonly ms: number }
   | { readonly do: 'targets-fail' | 'targets-heal'; readonly release: number }
-  | { readonly do: 'idle-time'; readonly minutes: number }
+  | { readonly do: 'idle-time'; readonly minutes: number | 'never' }
   | { readonly do: 'max-age'; readonly age: MaxAge }
 
 /** What the registration of each release declares, in numbers of releases. */

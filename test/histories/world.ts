@@ -11,8 +11,8 @@ import type { BirthTally } from './truth.js'
 import type { VirtualTimers } from './virtual-timers.js'
 import { Visits } from './visits.js'
 
-/** Twice as long as every doubt, with the wall clock set back again and again. */
-const halfDayMs = 12 * 3_600_000
+/** Twice as long as every doubt, with the wall clock set back again and again, and without an idle time. */
+const fortnightMs = 14 * 24 * 3_600_000
 
 export class World {
   readonly #stage: Stage
@@ -158,7 +158,7 @@ export class World {
     }
     this.#visits.finish()
     machine.down.clear()
-    for (let round = 0; round < 4; round++) await this.#pass({ ms: halfDayMs, silent: null })
+    for (let round = 0; round < 4; round++) await this.#pass({ ms: fortnightMs, silent: null })
     this.#rules.check(true)
     this.#rules.nobodyStays()
   }
