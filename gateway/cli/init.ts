@@ -29,7 +29,7 @@ session:
   maxAge: 7d
 
 health:
-  path: /healthz # must answer 2xx; null probes by connecting only
+  path: /healthz # must answer 200 to 399; null probes by connecting only
 `
 
 const releaseYaml = `# One release. The name of the file is its version. Dropping the next file beside this one deploys the next release:
