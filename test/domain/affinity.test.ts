@@ -343,6 +343,15 @@ t.test(
   },
 )
 
+t.test('rule 4: a release that came back and is staged serves whom it has and revives nobody', async (t) => {
+  const staged = { staged: ['1'] }
+  decides(t, [
+    ['a live token', { ...fetching, token: live }, 'stay 1', staged],
+    ['an expired one, a fetch', { ...fetching, token: expired }, 'refuse release_gone', staged],
+    ['a navigation', { ...page, token: expired }, 'board 2 expired', staged],
+  ])
+})
+
 t.test('rule 4: a release that is about to leave serves whom it has and revives nobody', async (t) => {
   const closing = { closing: ['1'] }
   decides(t, [
