@@ -66,10 +66,9 @@ function gatewayLines(gateway: GatewayStatus, look: Look): readonly string[] {
 }
 
 /** A state that is saved is not worth a line. */
-function stateLines({ savedAt, problem }: StateStatus, look: Look): readonly string[] {
+function stateLines({ ageMs, problem }: StateStatus, look: Look): readonly string[] {
   if (problem === null) return []
-  const since = savedAt === null ? 'since the start' : `for ${spanText(look.now - Date.parse(savedAt))}`
-  const text = `the state has not been saved ${since}: ${problem}; a crash forgets what came after that`
+  const text = `not saved for ${spanText(ageMs)}, which a crash would forget: ${problem}`
   return noteLines(text, 'bad', look)
 }
 

@@ -237,8 +237,8 @@ export interface GatewayStatus {
 
 /** How the state is kept: sessions, releases and their promises, up to about a second ago. */
 export interface StateStatus {
-  /** When it was last saved; null: not since the start. */
-  readonly savedAt: string | null
+  /** Since it was last saved, or since the start. */
+  readonly ageMs: number
   /** Why it cannot be saved, in words; null: it can. */
   readonly problem: string | null
 }

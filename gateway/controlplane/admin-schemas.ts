@@ -79,7 +79,7 @@ export const jsonSchemas = {
     config: named('ConfigStatus'),
     state: named('StateStatus'),
   }),
-  StateStatus: objectOf<StateStatus>({ savedAt: orNull(instant), problem: orNull(text) }),
+  StateStatus: objectOf<StateStatus>({ ageMs: count, problem: orNull(text) }),
   ReadyStatus: objectOf<ReadyStatus>({ ready: flag, waitingFor: texts }),
   ConfigStatus: objectOf<ConfigStatus>({
     problems: listOf(

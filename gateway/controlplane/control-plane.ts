@@ -255,9 +255,10 @@ export class ControlPlane implements SupervisorEvents {
 
   onLost(worker: WorkerKey, how: string): void {
     const since = this.evidence.reportedAt(worker)
+    const hasReported = this.evidence.hasReported(worker)
     if (since !== null) this.#addPhantoms({ since, end: this.parts.clock.now(), slackMs: 0 })
     this.onLeft(worker)
-    this.#lost.add(how, since !== null)
+    this.#lost.add(how, hasReported)
   }
 
   #addPhantoms(loss: Loss): void {
@@ -324,7 +325,7 @@ export class ControlPlane implements SupervisorEvents {
   #changed(): void {
     this.#keepPolicies()
     this.#publish()
-    this.state.saveLifecycle()
+    void this.state.saveLifecycle()
   }
 
   #keepPolicies(): void {

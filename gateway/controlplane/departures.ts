@@ -1,6 +1,6 @@
 // What lets sessions leave a release before their time: death, orders, the limits of retention, announced ends. Keeps
 // them in step and says what of it holds; release state is changed by the controller, through `apply`, alone.
-import type { ReleaseIndex } from '../domain/ids.js'
+import type { ReleaseIndex, ReleaseVersion } from '../domain/ids.js'
 import { extendPromise, type TimeSpan } from '../domain/session.js'
 import type { Clock } from '../domain/ports.js'
 import { endOf, isOnItsWayOut, type Release, type ReleaseEvent } from '../domain/release.js'
@@ -94,9 +94,14 @@ export class Departures {
     this.#parts.settle()
   }
 
+  /** A release that a worker will not let go of is at its end for as long as that takes. */
   #forgetEnded(site: Site): void {
     const now = this.#parts.clock.now()
-    const kept = site.ended.filter(({ until }) => extendPromise(until, this.#parts.spans()) > now)
+    const isEnding = (version: ReleaseVersion): boolean =>
+      (site.releases.get(version)?.ending ?? null) !== null
+    const kept = site.ended.filter(
+      ({ version, until }) => extendPromise(until, this.#parts.spans()) > now || isEnding(version),
+    )
     if (kept.length < site.ended.length) site.ended = kept
   }
 }

@@ -100,7 +100,12 @@ export class EvidenceBook {
     this.#workers.delete(worker)
   }
 
-  /** When a worker last reported (wall clock), before it is lost. */
+  /** Whether a worker has reported since it began to listen, before it is lost. */
+  hasReported(worker: WorkerKey): boolean {
+    return (this.#workers.get(worker)?.generation ?? 0) > 0
+  }
+
+  /** When a worker last reported or began to listen (wall clock), before it is lost. */
   reportedAt(worker: WorkerKey): number | null {
     const notes = this.#workers.get(worker)
     return notes === undefined ? null : notes.reportedAt - this.#clock.monotonic() + this.#clock.now()

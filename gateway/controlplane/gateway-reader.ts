@@ -44,7 +44,7 @@ export class GatewayReader implements GatewayView {
   status(): GatewayStatus {
     const waitingFor = this.#plane.readiness.waitingFor()
     const { problems, keptFiles } = this.#plane.config
-    const { savedAt, problem } = this.#plane.state
+    const { ageMs, problem } = this.#plane.state
     return {
       ready: waitingFor.length === 0,
       waitingFor,
@@ -52,7 +52,7 @@ export class GatewayReader implements GatewayView {
       publicUrl: this.#options.publicUrl(),
       workers: this.#plane.parts.supervisor.workers,
       config: { problems, keptFiles },
-      state: { savedAt: savedAt === null ? null : isoText(savedAt), problem },
+      state: { ageMs: Math.floor(ageMs), problem },
     }
   }
 
@@ -176,7 +176,7 @@ export class GatewayReader implements GatewayView {
       configFiles: config.files.map(({ file, isValid }) => ({ file, valid: isValid })),
       configReloads: reloads,
       workers: { running: supervisor.workers.length, lost: supervisor.lost },
-      stateSavedAt: state.savedAt ?? NaN,
+      stateAgeMs: state.ageMs,
       usesGeneratedKeys: this.#options.usesGeneratedKeys,
       connections: traffic.connections,
       frontRefusals: traffic.frontRefusals(),

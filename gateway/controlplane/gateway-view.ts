@@ -50,8 +50,8 @@ export interface GatewayReading {
   readonly configFiles: readonly { readonly file: string; readonly valid: boolean }[]
   readonly configReloads: { readonly applied: number; readonly rejected: number }
   readonly workers: { readonly running: number; readonly lost: number }
-  /** When the state was last saved; NaN: not since the start. */
-  readonly stateSavedAt: number
+  /** Since the state was last saved, or since the start. */
+  readonly stateAgeMs: number
   /** Keys generated under the state directory: lost with a container's own disk. */
   readonly usesGeneratedKeys: boolean
   /** Open connections of clients. */

@@ -13,7 +13,7 @@ export interface LostWorkersParts {
 
 export class LostWorkers {
   readonly #parts: LostWorkersParts
-  /** Monotonic ms of the last event of a worker that never served. */
+  /** Monotonic ms of the last event of a worker that had not reported. */
   #toldAt = -Infinity
   #untold = 0
 
@@ -21,17 +21,18 @@ export class LostWorkers {
     this.#parts = parts
   }
 
-  /** `how`: its exit code or signal, in words. */
-  add(how: string, hasServed: boolean): void {
+  /** `how`: its exit code or signal, in words. `hasReported`: once at least since it began to listen. */
+  add(how: string, hasReported: boolean): void {
     const { clock, log, events } = this.#parts
-    if (hasServed) return events.add('worker-lost', `${how}; what it saw last may be lost`)
-    const cause = `${how}; it had not served yet`
+    if (hasReported) return events.add('worker-lost', `${how}; what it saw last may be lost`)
+    const cause = `${how}; it had not reported yet`
     const now = clock.monotonic()
     if (now - this.#toldAt < everyMs) {
       this.#untold++
       return log.info('worker-lost', { cause })
     }
-    events.add('worker-lost', this.#untold === 0 ? cause : `${cause}; nor had ${this.#untold} before it`)
+    const others = this.#untold === 0 ? '' : `, nor had ${this.#untold} others since that was last told`
+    events.add('worker-lost', cause + others)
     this.#toldAt = now
     this.#untold = 0
   }

@@ -235,10 +235,10 @@ const gatewayFamilies: readonly MetricFamily[] = [
       frontRefusals.map(([limitation, value]) => ({ labels: { limitation }, value })),
   },
   {
-    name: 'amarre_state_saved_timestamp_seconds',
-    help: 'When the state was last saved, every second as a rule; NaN: not since the start.',
+    name: 'amarre_state_age_seconds',
+    help: 'How long ago the state was last saved, or since the start; about a second where all is well.',
     type: 'gauge',
-    samples: single((reading) => reading.stateSavedAt / 1000),
+    samples: single((reading) => reading.stateAgeMs / 1000),
   },
   {
     name: 'amarre_keys_generated',

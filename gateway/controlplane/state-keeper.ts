@@ -27,8 +27,10 @@ export interface StateKeeperParts {
 
 export class StateKeeper {
   readonly #parts: StateKeeperParts
-  #savedAt: number | null = null
+  /** Monotonic ms of the last checkpoint; at the beginning of the start itself. */
+  #savedAt: number
   #problem: string | null = null
+  #lifecycleKept: Promise<boolean> = Promise.resolve(true)
   readonly #fingerprints = new LifecycleFingerprints()
   /** One checkpoint after the other; those that are asked for meanwhile share the next. */
   #running: Promise<void> = Promise.resolve()
@@ -36,11 +38,12 @@ export class StateKeeper {
 
   constructor(parts: StateKeeperParts) {
     this.#parts = parts
+    this.#savedAt = parts.clock.monotonic()
   }
 
-  /** When the last checkpoint was saved; null: none since the start. */
-  get savedAt(): number | null {
-    return this.#savedAt
+  /** Ms since the last checkpoint was saved, or since the start; by the clock that is never set. */
+  get ageMs(): number {
+    return this.#parts.clock.monotonic() - this.#savedAt
   }
 
   /** Why the state cannot be saved, in words; null: it can. */
@@ -48,15 +51,20 @@ export class StateKeeper {
     return this.#problem
   }
 
-  /** Writes the lifecycle when it differs from what was written last. */
-  saveLifecycle(): void {
+  /** Writes the lifecycle when it differs from what was written last; resolves to whether it is kept. */
+  saveLifecycle(): Promise<boolean> {
     const saved = this.#parts.lifecycle()
-    if (!this.#fingerprints.isNew(saved)) return
-    saveLifecycle(this.#parts.store, saved).catch((error: unknown) => {
-      // What was not written is tried again with the next checkpoint.
-      this.#fingerprints.forget()
-      this.#cannotSave(error)
-    })
+    if (!this.#fingerprints.isNew(saved)) return this.#lifecycleKept
+    this.#lifecycleKept = saveLifecycle(this.#parts.store, saved).then(
+      () => true,
+      (error: unknown) => {
+        // What was not written is tried again with the next checkpoint.
+        this.#fingerprints.forget()
+        this.#cannotSave(error)
+        return false
+      },
+    )
+    return this.#lifecycleKept
   }
 
   /** `isClean`: no worker is left, nothing can come after this. */
@@ -86,16 +94,22 @@ export class StateKeeper {
     // Since the last word of its last worker nobody was served, nor idled.
     const asOf = evidence.asOf ?? (isClean ? clock.now() : null)
     try {
-      if (asOf === null) return await reopenCheckpoint(store, clock.now())
-      this.saveLifecycle()
+      if (asOf === null) {
+        await reopenCheckpoint(store, clock.now())
+        this.#problem = null
+        return
+      }
+      const lifecycleKept = this.saveLifecycle()
       const promises = evidence.save()
       const time = this.#parts.time()
       const begunAt = clock.now()
       await ledgerKeeper.save(asOf)
+      // It would vouch for releases that nobody finds.
+      if (!(await lifecycleKept)) return
       // The clock may have been set back meanwhile.
       const writtenAt = Math.max(begunAt, clock.now())
       await saveCheckpoint(store, { version: 2, asOf, writtenAt, isClean, promises, ...time })
-      this.#savedAt = writtenAt
+      this.#savedAt = clock.monotonic()
       this.#problem = null
     } catch (error) {
       this.#cannotSave(error)

@@ -4,7 +4,14 @@ import type { SessionDecision } from '../domain/affinity.js'
 import type { VerifiedToken } from './affinity-token.js'
 import type { SessionId } from '../domain/ids.js'
 import type { ReleaseRoute, RoutingTable, TargetRoute } from '../domain/routing-table.js'
-import { countedUntil, grainMs, honouredUntil, promiseSpanMs, type Token } from '../domain/session.js'
+import {
+  countedUntil,
+  grainMs,
+  honouredUntil,
+  promiseSpanMs,
+  type IssuedToken,
+  type TimeSpan,
+} from '../domain/session.js'
 import type { SessionPolicy } from '../domain/site-policy.js'
 import { HeadFacts } from './head-facts.js'
 import { LongStay, type Stay } from './long-stay.js'
@@ -51,6 +58,8 @@ export class ExchangeSession implements RouteSession {
   readonly #lost: LostPin | null
   readonly #startedAt: number
   #nextRefreshAt: number
+  /** The one that the visitor has, or was handed, that is honoured for longest; null: none. */
+  #token: IssuedToken | null
   /** A birth whose token was handed out. */
   #isBorn = false
   #isAside = false
@@ -63,6 +72,7 @@ export class ExchangeSession implements RouteSession {
     this.#release = decision.release
     this.#table = state.table
     this.#session = sessionOf(decision, identity, now)
+    this.#token = tokenOf(this.#session)
     this.#lost = decision.kind === 'board' ? lostPin(decision.because, identity, decision.release) : null
     this.#startedAt = now
     this.#nextRefreshAt = now + this.#refreshMs()
@@ -91,19 +101,8 @@ export class ExchangeSession implements RouteSession {
     }
   }
 
-  /** With which the session came; null for one that did not. */
-  get #token(): Token | null {
-    const session = this.#session
-    return session.kind === 'own' || session.kind === 'moving' ? session.verified.token : null
-  }
-
-  /** When the session was born whose token the visitor has; null when he has none. */
-  get #bornAt(): number | null {
-    return this.#token?.bornAt ?? (this.#isBorn ? this.#startedAt : null)
-  }
-
   stayFrom(now: number): Stay {
-    return new LongStay(this.#state, this.#release, this.#bornAt, now)
+    return new LongStay(this.#state, this.#release, this.#token, now)
   }
 
   /** A confirmed session came: the ledger hears of it once a unit. A page that names the release may go on doing so. */
@@ -154,7 +153,7 @@ export class ExchangeSession implements RouteSession {
     if (given.ended !== null) {
       this.#state.endSession(given.ended, now + tombstoneMs(this.#release.site.session))
     }
-    if (given.issued !== null) this.#countIssued(given.issued.until, given.issued.held, now)
+    if (given.issued !== null) this.#countIssued(given.issued, now)
     return release.endsLine === '' ? given : announced(given, release.endsLine)
   }
 
@@ -177,7 +176,9 @@ export class ExchangeSession implements RouteSession {
     )
   }
 
-  #countIssued(until: number, held: boolean, now: number): void {
+  #countIssued(issued: IssuedToken, now: number): void {
+    const { until, held } = issued
+    if (this.#token === null || honouredUntil(this.#token, this.#spans) < until) this.#token = issued
     if (this.#session.kind === 'birth') {
       this.#isBorn = true
       if (this.#lost !== null) this.#state.activity.pinsLost.add(this.#release.site.name, this.#lost)
@@ -226,11 +227,14 @@ export class ExchangeSession implements RouteSession {
 
   /** By the policy of when the exchange began, but with the spans of its time. */
   #countedUntil(now: number): number {
-    const { session, spans: atStart } = this.#release.site
-    const spans = this.#state.table?.spans ?? atStart
+    const terms = { session: this.#release.site.session, spans: this.#spans }
     const token = this.#token
-    const promised = token === null ? 0 : honouredUntil(token, spans)
-    return countedUntil({ session, spans }, this.#bornAt ?? this.#startedAt, now, promised)
+    if (token === null) return countedUntil(terms, this.#startedAt, now, 0)
+    return countedUntil(terms, token.bornAt, now, honouredUntil(token, terms.spans))
+  }
+
+  get #spans(): readonly TimeSpan[] {
+    return this.#state.table?.spans ?? this.#release.site.spans
   }
 
   /** Half a grain, so that a refresh that comes late is still in time. */
@@ -250,6 +254,10 @@ function announced(given: Handout, endsLine: string): Handout {
 /** Never longer than a tombstone, so that a session which outlives its end is heard of after it. */
 function unitMs(policy: SessionPolicy): number {
   return Math.min(promiseSpanMs(policy) / unitsPerPromise, longestTombstoneMs)
+}
+
+function tokenOf(session: HandoutSession): IssuedToken | null {
+  return session.kind === 'own' || session.kind === 'moving' ? session.verified.token : null
 }
 
 function sessionOf(decision: SessionDecision, identity: RequestIdentity, now: number): HandoutSession {

@@ -1,7 +1,7 @@
 // How long an exchange that lasts (a socket, a stream of events) may go on: as long as its release takes births, and
 // then until its session's time is over. Endings are spread, so that not everybody reconnects in one moment.
 import type { ReleaseRoute, RoutingTable } from '../domain/routing-table.js'
-import { stayUntil } from '../domain/session.js'
+import { stayUntil, type IssuedToken } from '../domain/session.js'
 import type { WorkerState } from './worker-state.js'
 
 /** Endings that one cause brings about are spread over this window. */
@@ -20,8 +20,8 @@ export interface Stay {
 export class LongStay implements Stay {
   readonly #state: WorkerState
   readonly #release: ReleaseRoute
-  /** Null for a stream without a token. */
-  readonly #bornAt: number | null
+  /** Null for a stream without one. */
+  readonly #token: IssuedToken | null
   /** Its place in every window, from 0 (inclusive) to 1 (exclusive). */
   readonly #place: number
   #table: RoutingTable | null = null
@@ -31,10 +31,10 @@ export class LongStay implements Stay {
   #until = Infinity
   #leaveAt = Infinity
 
-  constructor(state: WorkerState, release: ReleaseRoute, bornAt: number | null, now: number) {
+  constructor(state: WorkerState, release: ReleaseRoute, token: IssuedToken | null, now: number) {
     this.#state = state
     this.#release = release
-    this.#bornAt = bornAt
+    this.#token = token
     this.#place = state.balancing.random()
     this.#follow(state.table, now)
   }
@@ -66,6 +66,6 @@ export class LongStay implements Stay {
     this.#drainingSince ??= now
     // Retired over its head, by a rule or an operator's word: the session has nowhere to be.
     if (release === null) this.#until = Math.min(this.#until, now)
-    else this.#until = stayUntil(release.site, this.#bornAt, this.#drainingSince)
+    else this.#until = stayUntil(release.site, this.#token, this.#drainingSince)
   }
 }

@@ -3,7 +3,7 @@
 import type { BirthCause } from '../domain/affinity.js'
 import type { RequestFacts } from '../domain/request-facts.js'
 import type { ReleaseRoute } from '../domain/routing-table.js'
-import { heldUntil, honouredUntil } from '../domain/session.js'
+import { endOfAge, honouredUntil } from '../domain/session.js'
 
 /** Why the token was no longer honoured: nobody came, or its age. */
 export type LostPin = 'idle' | 'age'
@@ -17,5 +17,5 @@ export function lostPin(because: BirthCause, facts: RequestFacts, release: Relea
   // It did not come too late: its release came to its announced end.
   if (gone.hasEnded(token.release)) return null
   if (cookie === null || !facts.hasCookie(cookie)) return null
-  return honouredUntil(token, site.spans) >= heldUntil(site, token.bornAt) ? 'age' : 'idle'
+  return honouredUntil(token, site.spans) >= endOfAge(site, token.bornAt) ? 'age' : 'idle'
 }

@@ -175,5 +175,5 @@ function sessionOf(
 /** A socket that would be closed at once is not opened. */
 function isTooLate(state: WorkerState, decision: Going, now: number): boolean {
   if (!isOwn(decision)) return false
-  return new LongStay(state, decision.release, decision.token.bornAt, now).isTooLate(now)
+  return new LongStay(state, decision.release, decision.token, now).isTooLate(now)
 }

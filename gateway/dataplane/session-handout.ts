@@ -3,7 +3,14 @@
 import type { SessionId } from '../domain/ids.js'
 import type { MoveCause } from '../domain/moves.js'
 import type { ReleaseRoute, TargetRoute } from '../domain/routing-table.js'
-import { heldUntil, isDueForReissue, isPastHalfIdle, promiseUntil, type Token } from '../domain/session.js'
+import {
+  endOfAge,
+  isDueForReissue,
+  isPastHalfIdle,
+  promiseUntil,
+  type IssuedToken,
+  type Token,
+} from '../domain/session.js'
 import { tokenDelivery, type Delivery } from '../domain/token-delivery.js'
 import { signToken, type KeyRing, type VerifiedToken } from './affinity-token.js'
 import type { RequestIdentity } from './request-identity.js'
@@ -64,7 +71,7 @@ export interface Handout {
   /** Replaces the response's own caching fields; null leaves them. */
   readonly cacheControl: string | null
   /** The token that was handed out. */
-  readonly issued: Omit<Token, 'keyId'> | null
+  readonly issued: IssuedToken | null
   /** The session that this response ends. */
   readonly ended: SessionId | null
 }
@@ -130,7 +137,7 @@ function isForeignPostInClear(identity: RequestIdentity): boolean {
 }
 
 /** The token that the visitor should have after this response; null when the one in hand will do. */
-function nextToken(input: HandoutInput): Omit<Token, 'keyId'> | null {
+function nextToken(input: HandoutInput): IssuedToken | null {
   const { session, release, now, response } = input
   if (session.kind === 'birth') return compose(input, session.id, session.bornAt, response.isHeld)
   if (session.kind !== 'own' && session.kind !== 'moving') return null
@@ -152,9 +159,9 @@ function tagOf({ release, target }: HandoutInput): number {
   return release.site.session.affinity === 'target' ? target.tag : 0
 }
 
-function compose(input: HandoutInput, id: SessionId, bornAt: number, held: boolean): Omit<Token, 'keyId'> {
+function compose(input: HandoutInput, id: SessionId, bornAt: number, held: boolean): IssuedToken {
   const { release, issuer, now } = input
-  const until = held ? heldUntil(release.site, bornAt) : promiseUntil(release.site, bornAt, now)
+  const until = held ? endOfAge(release.site, bornAt) : promiseUntil(release.site, bornAt, now)
   return {
     site: release.site.name,
     release: release.version,
@@ -168,7 +175,7 @@ function compose(input: HandoutInput, id: SessionId, bornAt: number, held: boole
   }
 }
 
-function deliver(token: Omit<Token, 'keyId'>, input: HandoutInput): Handout {
+function deliver(token: IssuedToken, input: HandoutInput): Handout {
   const { release } = input
   const delivery = deliveryOf(input, isUrgent(input))
   if (delivery.kind === 'withhold') return nothing

@@ -136,8 +136,8 @@ function former(facts: RequestFacts, site: SiteRoute, now: number): Decision | n
   if (isNavigation(facts)) return atNavigation(facts, token, site, now)
   if (release === null) return { kind: 'refuse', error: 'release_gone' }
   if (facts.hasEnded) return { kind: 'trail', release, token }
-  // Whom it revived now would find it gone at his next request; one that is only staged is not known to every worker yet.
-  if (release.isClosing || !release.isLive) return { kind: 'refuse', error: 'release_gone' }
+  // Whom it revived now would find it gone at his next request.
+  if (release.isClosing) return { kind: 'refuse', error: 'release_gone' }
   return { kind: 'stay', release, token, revives: true }
 }
 

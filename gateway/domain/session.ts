@@ -26,6 +26,9 @@ export interface Token {
   readonly keyId: number
 }
 
+/** What a token says that is handed out; which key signs it is nobody's matter but the signer's. */
+export type IssuedToken = Omit<Token, 'keyId'>
+
 /** Sessions touched, as parallel columns: small to send, cheap to write to the journal. */
 export interface SessionBatch {
   /** Two 32-bit halves an id, high half first. */
@@ -42,7 +45,7 @@ export interface TimeSpan {
   readonly lengthMs: number
 }
 
-/** By what a site's promises are made. */
+/** By what a site's promises are made: its policy, and all spans that are known when the promise is made. */
 export interface PromiseTerms {
   readonly session: SessionPolicy
   /** In order of time. */
@@ -68,25 +71,21 @@ export function promiseUntil(terms: PromiseTerms, bornAt: number, now: number): 
   return Math.min(Math.ceil(idleEnd), endOfAge(terms, bornAt))
 }
 
-/** Until when a `held` token is honoured while its release serves: the end of its age. */
-export function heldUntil(terms: PromiseTerms, bornAt: number): number {
-  return endOfAge(terms, bornAt)
-}
-
 /**
  * Until when a session counts that was touched, or whose long exchange was seen open, at `now`. Not less long than the token
- * in hand is honoured for all its idling: `promised`, which may be more than the present policy's maximum age.
+ * in hand is honoured for all its idling: `promised` (0: without one), which may lie beyond the present maximum age.
  */
-export function countedUntil(terms: PromiseTerms, bornAt: number, now: number, promised = 0): number {
+export function countedUntil(terms: PromiseTerms, bornAt: number, now: number, promised: number): number {
   const idleEnd = now + terms.session.idleTimeoutMs + grainMs(terms.session)
   return Math.min(Math.ceil(idleEnd), Math.max(endOfAge(terms, bornAt), promised), endOfTime)
 }
 
 /**
- * Birth + maximum age, and the spans since the birth: as nobody idles in them, nobody grows older. Were it otherwise, the
- * first visit after a span would be answered with a token that is over already.
+ * Until when a `held` token is honoured while its release serves, and no other for longer: birth + maximum age, and the
+ * spans since the birth. As nobody idles in them, nobody grows older; were it otherwise, the first visit after a span would
+ * be answered with a token that is over already.
  */
-function endOfAge({ session, spans }: PromiseTerms, bornAt: number): number {
+export function endOfAge({ session, spans }: PromiseTerms, bornAt: number): number {
   return Math.min(extendPromise(bornAt + session.maxAgeMs, spans, bornAt), endOfTime)
 }
 
@@ -103,7 +102,7 @@ export function extendPromise(until: number, spans: readonly TimeSpan[], madeAt 
 }
 
 /** Until when a token is honoured: its instant, and the spans that came after it was handed out. */
-export function honouredUntil(token: Token, spans: readonly TimeSpan[]): number {
+export function honouredUntil(token: IssuedToken, spans: readonly TimeSpan[]): number {
   return extendPromise(token.until, spans, token.issuedAt)
 }
 
@@ -114,10 +113,11 @@ export function isHonoured(token: Token, spans: readonly TimeSpan[], now: number
 
 /**
  * Until when a long exchange may stay on a release that has taken no births since `drainingSince`: until the end of its
- * session's age; without a token (`bornAt` null) as long as any promise made before lasts.
+ * session's age, and as long as its token is honoured; without one (null) as long as any promise made before lasts.
  */
-export function stayUntil(terms: PromiseTerms, bornAt: number | null, drainingSince: number): number {
-  return bornAt === null ? drainingSince + promiseSpanMs(terms.session) : endOfAge(terms, bornAt)
+export function stayUntil(terms: PromiseTerms, token: IssuedToken | null, drainingSince: number): number {
+  if (token === null) return drainingSince + promiseSpanMs(terms.session)
+  return Math.max(endOfAge(terms, token.bornAt), honouredUntil(token, terms.spans))
 }
 
 /**

@@ -112,7 +112,7 @@ export class FakeView implements GatewayView {
       { pid: 12, state: 'serving', generation: 7 },
     ],
     config: { problems: [], keptFiles: [] },
-    state: { savedAt: new Date(startedAt + 5000).toISOString(), problem: null },
+    state: { ageMs: 1500, problem: null },
   }
   siteList: SiteStatus[] = []
   plans: PlanStatus[] = []
@@ -123,7 +123,7 @@ export class FakeView implements GatewayView {
     configFiles: [],
     configReloads: { applied: 0, rejected: 0 },
     workers: { running: 2, lost: 0 },
-    stateSavedAt: startedAt + 5000,
+    stateAgeMs: 1500,
     usesGeneratedKeys: true,
     connections: 7,
     frontRefusals: [],

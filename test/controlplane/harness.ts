@@ -89,6 +89,8 @@ export class Machine {
   isRingWritable = true
   /** Nothing that is saved arrives. */
   isDiskFull = false
+  /** Documents that cannot be saved, whatever else can. */
+  readonly unsavable = new Set<string>()
   /** Addresses of targets that do not answer. */
   readonly down = new Set<string>()
   /** Monotonic ms; the wall clock shows `epochMs` more. */
@@ -153,7 +155,7 @@ export class Machine {
     return {
       get: (key) => documents.get(key),
       put: async (key, value) => {
-        if (this.isDiskFull) throw new Error('no space left on device')
+        if (this.isDiskFull || this.unsavable.has(key)) throw new Error('no space left on device')
         if (isAlive()) documents.set(key, structuredClone(value))
       },
       remove: async (key) => void (isAlive() && documents.delete(key)),

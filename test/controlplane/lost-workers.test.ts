@@ -1,4 +1,4 @@
-// What the event log keeps of workers that were lost: each that had served, and no flood of those that cannot start.
+// What the event log keeps of workers that were lost: each that had reported, and no flood of those that cannot start.
 import t from 'tap'
 import { LostWorkers } from '../../gateway/controlplane/lost-workers.js'
 import { nullLog } from '../../gateway/domain/ports.js'
@@ -15,7 +15,7 @@ function begun(): { readonly lost: LostWorkers; readonly told: string[]; pass: (
   return { lost, told, pass: (ms) => void (monotonic += ms) }
 }
 
-t.test('each worker that had served is told at once', async (t) => {
+t.test('each worker that had reported is told at once', async (t) => {
   const { lost, told } = begun()
   lost.add('signal SIGKILL', true)
   lost.add('signal SIGKILL', true)
@@ -28,17 +28,17 @@ t.test('of those that cannot start the first is told, then one an hour with thei
     lost.add('exit code 1', false)
     pass(5000)
   }
-  const text = 'exit code 1; it had not served yet'
-  t.same(told, [text, `${text}; nor had 719 before it`])
+  const text = 'exit code 1; it had not reported yet'
+  t.same(told, [text, `${text}, nor had 719 others since that was last told`])
   lost.add('signal SIGSEGV', true)
   t.equal(
     told.at(-1),
     'signal SIGSEGV; what it saw last may be lost',
-    'one that had served is told all the same',
+    'one that had reported is told all the same',
   )
   pass(2 * hour)
   lost.add('exit code 1', false)
-  t.equal(told.at(-1), `${text}; nor had 719 before it`)
+  t.equal(told.at(-1), `${text}, nor had 719 others since that was last told`)
   pass(hour)
   lost.add('exit code 1', false)
   t.equal(told.at(-1), text)

@@ -421,6 +421,23 @@ t.test('an announced end waits for a worker that may still let sessions begin th
   t.equal(run.served('1.0.0'), null, 'what has begun goes on whatever becomes of a worker')
 })
 
+t.test(
+  'where a worker will not let go of a release at its end, its tokens are over for the others all the while',
+  async (t) => {
+    const { run } = await superseded(t, { site: { retain: { previous: 0, onOverflow: 'end' } }, workers: 2 })
+    const [, slow] = run.workers
+    if (slow === undefined) throw new Error('no second worker')
+    slow.saw(run.release('1.0.0').index, { exchangesOpen: 1 })
+    slow.isPrompt = false
+    await run.pass(promiseMs)
+    t.same(run.table.sites[0]?.gone?.ended, ['1.0.0'])
+    await run.pass(2 * promiseMs)
+    await run.follow()
+    t.equal(run.release('1.0.0').state.name, 'draining')
+    t.same(run.table.sites[0]?.gone?.ended, ['1.0.0'])
+  },
+)
+
 t.test('an end that was announced before a stop waits as long as the gateway was down', async (t) => {
   const { machine, run } = await superseded(t)
   run.plane.controller.departures.announceEnd(run.site, run.release('1.0.0'), order)

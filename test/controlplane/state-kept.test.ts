@@ -21,20 +21,46 @@ t.test(
     const run = await machine.boot()
     await run.pass(1000)
     await run.beat()
-    const saved = run.clock.now()
-    t.same(readerOf(run).status().state, { savedAt: new Date(saved).toISOString(), problem: null })
+    t.same(readerOf(run).status().state, { ageMs: 0, problem: null })
     t.notMatch(linesOf(run), /saved/, 'what is in order is not worth a line')
 
     machine.isDiskFull = true
     await run.pass(3 * minute)
     await run.beat()
-    t.equal(readerOf(run).reading().stateSavedAt, saved, 'what the metric shows grows old')
-    t.match(linesOf(run), /the state has not been saved for 3m: no space left on device; a crash forgets/)
+    t.equal(readerOf(run).reading().stateAgeMs, 3 * minute, 'what the metric shows grows')
+    t.match(linesOf(run), /not saved for 3m, which a crash would forget: no space left on device/)
 
     machine.isDiskFull = false
     await run.pass(1000)
     await run.beat()
-    t.equal(readerOf(run).reading().stateSavedAt, run.clock.now())
+    t.equal(readerOf(run).reading().stateAgeMs, 0)
     t.equal(readerOf(run).status().state.problem, null)
   },
 )
+
+t.test('a lifecycle that cannot be saved is not vouched for, whatever else can be', async (t) => {
+  const machine = new Machine(t)
+  machine.drop('1.0.0')
+  const run = await machine.boot()
+  await run.pass(1000)
+  await run.beat()
+  machine.unsavable.add('lifecycle')
+  machine.drop('2.0.0')
+  await run.follow()
+  await run.pass(2 * minute)
+  await run.beat()
+  t.match(linesOf(run), /not saved for 2m, which a crash would forget: no space left on device/)
+  machine.unsavable.clear()
+  await run.beat()
+  t.notMatch(linesOf(run), /not saved/)
+})
+
+t.test('a gateway that has not saved since its start says so, and since when', async (t) => {
+  const machine = new Machine(t)
+  machine.isDiskFull = true
+  const run = await machine.boot()
+  await run.pass(2 * minute)
+  await run.beat()
+  t.match(readerOf(run).status().state, { problem: 'no space left on device' })
+  t.ok(readerOf(run).reading().stateAgeMs >= 2 * minute)
+})

@@ -165,6 +165,38 @@ void t.test('the settings and alerts for Prometheus are valid', { skip }, (t) =>
   t.end()
 })
 
+void t.test(
+  'a state that is not saved for minutes is an alarm, one that is saved again is none',
+  { skip },
+  (t) => {
+    const alertname = 'AmarreStateUnsaved'
+    const at = (eval_time: string, exp_alerts: object[]): object => ({ eval_time, alertname, exp_alerts })
+    const description =
+      'Not for 4m 0s. Decisions and sessions of that time are forgotten by a crash. "amarre status" says why.'
+    const raised = {
+      exp_labels: { severity: 'critical' },
+      exp_annotations: { summary: 'The gateway cannot save its state', description },
+    }
+    const directory = t.testdir({
+      'tests.yml': stringify({
+        rule_files: [alertsFile],
+        evaluation_interval: '15s',
+        tests: [
+          {
+            interval: '15s',
+            // Nothing, then growing from two minutes on, then nothing again.
+            input_series: [{ series: 'amarre_state_age_seconds', values: '0x7 0+15x16 0x8' }],
+            alert_rule_test: [at('2m', []), at('3m', []), at('6m', [raised]), at('8m', [])],
+          },
+        ],
+      }),
+    })
+    const found = spawnSync('promtool', ['test', 'rules', `${directory}/tests.yml`])
+    t.equal(found.status, 0, found.stdout.toString() + found.stderr.toString())
+    t.end()
+  },
+)
+
 void t.test('Prometheus scrapes the gateway and answers dashboard and alerts', { skip }, async (t) => {
   const directory = t.testdir()
   const site = stringify({ retire: { when: 'manual' } })

@@ -1,6 +1,6 @@
 // The pages that visitors have open: which release each came from, and for how long that release has to be there for
 // what the page loads. A session on the release keeps it as long as its token is promised; what the page loads, which
-// names the release, keeps it for one idle time more.
+// names the release, keeps it for one idle time more, without one as long as a session may last.
 import type { RoutingWorker } from './routing-worker.js'
 import type { Stage } from './stage.js'
 import type { RequestKind } from './steps.js'
@@ -40,8 +40,9 @@ export class Pages {
 
   /** What it loads came from the release that it names. */
   loaded(page: Page, { state }: RoutingWorker): void {
-    const idleMs = state.table?.sites[0]?.session.idleTimeoutMs ?? 0
-    page.loadedUpUntil = Math.max(page.loadedUpUntil, this.#stage.truth.up + idleMs)
+    const { idleTimeoutMs = 0, maxAgeMs = 0 } = state.table?.sites[0]?.session ?? {}
+    const keptUpUntil = this.#stage.truth.up + Math.min(idleTimeoutMs, maxAgeMs)
+    page.loadedUpUntil = Math.max(page.loadedUpUntil, keptUpUntil)
     page.monotonicAt = this.#stage.machine.monotonic
   }
 

@@ -59,7 +59,8 @@ export class RequestRules {
   /** Judges that a request reached no release. */
   refused(visitor: Visitor, worker: RoutingWorker, error: string, asked: Asked): void {
     this.#pageNotServed(visitor, worker, asked, `is refused with ${error}`)
-    if (asked.wasLive) this.lost(visitor, `is refused with ${error}`)
+    const isTooFast = visitor.token !== null && this.#isYetToHearOf(worker, visitor.token.release)
+    if (asked.wasLive && !isTooFast) this.lost(visitor, `is refused with ${error}`)
     if (asked.kind === 'document' && error === 'release_gone') this.#mayBeTurnedAway(visitor)
     if (this.isAwaited(visitor, worker)) this.#notAdopted(visitor, `is refused with ${error}`)
     if (error === 'no_release') this.#mayBeNobody()
@@ -83,10 +84,14 @@ export class RequestRules {
     throw new BrokenRule(`a page of ${page.release} that visitor ${number} has open ${what}`)
   }
 
-  /** By the worker's table the release is still staged, by the latest it is not: a visitor is seldom faster than that. */
+  /**
+   * By the latest table the release serves visitors again, or for the first time; the worker does not know it yet, or knows
+   * it as staged. A session that another worker has revived there is seldom faster than that.
+   */
   #isYetToHearOf({ state }: RoutingWorker, version: ReleaseVersion): boolean {
-    const isLive = this.#stage.run.table.sites[0]?.releases.find((each) => each.version === version)?.isLive
-    return isLive === true && state.table?.sites[0]?.release(version)?.isLive === false
+    const latest = this.#stage.run.table.sites[0]?.releases.find((each) => each.version === version)
+    const known = state.table?.sites[0]?.release(version) ?? null
+    return latest !== undefined && (known === null || (latest.isLive && !known.isLive))
   }
 
   // -- visitors from before the gateway -----------------------------------------------------------------------------------

@@ -257,7 +257,7 @@ export class Visits {
     const { token } = visitor
     if (token !== null) {
       const spans = request.worker.state.table?.spans ?? []
-      const until = token.held ? Infinity : honouredUntil({ ...token, keyId: 0 }, spans)
+      const until = token.held ? Infinity : honouredUntil(token, spans)
       visitor.longestUntil = Math.max(token.id === issued.id ? visitor.longestUntil : 0, until)
       if (token.release !== issued.release) visitor.elsewhereUntil = visitor.longestUntil
     }

@@ -69,7 +69,9 @@ const session = z.strictObject({
     .describe("How long a session may idle before it is over; at least the application's own idle time."),
   maxAge: duration({ min: 1000, ...never })
     .prefault('7d')
-    .describe('How long a session may last at most; time in which the gateway was down does not count.'),
+    .describe(
+      'How long a session may last at most, the time apart in which the gateway was down. Made shorter, it ends older sessions with their next token.',
+    ),
   provisionalTimeout: duration({ min: 1000 })
     .prefault('60s')
     .describe('How long a session that never came back counts as provisional; for the gauge only.'),
