@@ -90,7 +90,7 @@ export const usualTable = buildRoutingTable({
 /** The token of the visitor of that number, born now. */
 export function tokenOf(visitor: number, now: number): string {
   const id = visitor.toString(16).padStart(16, '0') as SessionId
-  const until = promiseUntil({ session: policy, spans: [] }, now, now)
+  const until = promiseUntil({ session: policy, spans: [] }, now, now, 0)
   const common = { site, release, targetTag: targetTag(site, release, url), issuer }
   return signToken({ ...common, id, bornAt: now, issuedAt: now, until, held: false }, ring)
 }

@@ -5,10 +5,10 @@ import type { VerifiedToken } from './affinity-token.js'
 import type { SessionId } from '../domain/ids.js'
 import type { ReleaseRoute, RoutingTable, TargetRoute } from '../domain/routing-table.js'
 import {
-  countedUntil,
   grainMs,
   honouredUntil,
   promiseSpanMs,
+  promiseUntil,
   type IssuedToken,
   type TimeSpan,
 } from '../domain/session.js'
@@ -117,11 +117,12 @@ export class ExchangeSession implements RouteSession {
   }
 
   #reportOn(release: ReleaseRoute, verified: VerifiedToken, revives: boolean, now: number): void {
-    if (now < verified.nextReportAt) return
+    const unit = unitMs(release.site.session)
+    if (isTooSoon(verified.nextReportAt, unit, now)) return
     const { token } = verified
-    verified.nextReportAt = now + unitMs(release.site.session)
+    verified.nextReportAt = now + unit
     const promised = honouredUntil(token, release.site.spans)
-    const until = token.held || revives ? countedUntil(release.site, token.bornAt, now, promised) : promised
+    const until = token.held || revives ? promiseUntil(release.site, token.bornAt, now, promised) : promised
     this.#state.activity.touched(token.id, release.index, token.bornAt, until)
   }
 
@@ -204,7 +205,7 @@ export class ExchangeSession implements RouteSession {
 
   /** A long exchange is activity for as long as it is open: called again and again while it lasts. */
   refresh(now: number): void {
-    if (now < this.#nextRefreshAt) return
+    if (isTooSoon(this.#nextRefreshAt, this.#refreshMs(), now)) return
     this.#nextRefreshAt = now + this.#refreshMs()
     this.#touch(this.#countedUntil(now))
   }
@@ -229,8 +230,8 @@ export class ExchangeSession implements RouteSession {
   #countedUntil(now: number): number {
     const terms = { session: this.#release.site.session, spans: this.#spans }
     const token = this.#token
-    if (token === null) return countedUntil(terms, this.#startedAt, now, 0)
-    return countedUntil(terms, token.bornAt, now, honouredUntil(token, terms.spans))
+    if (token === null) return promiseUntil(terms, this.#startedAt, now, 0)
+    return promiseUntil(terms, token.bornAt, now, honouredUntil(token, terms.spans))
   }
 
   get #spans(): readonly TimeSpan[] {
@@ -254,6 +255,11 @@ function announced(given: Handout, endsLine: string): Handout {
 /** Never longer than a tombstone, so that a session which outlives its end is heard of after it. */
 function unitMs(policy: SessionPolicy): number {
   return Math.min(promiseSpanMs(policy) / unitsPerPromise, longestTombstoneMs)
+}
+
+/** What is further ahead than it was set is of a clock that was set back since. */
+function isTooSoon(nextAt: number, everyMs: number, now: number): boolean {
+  return now < nextAt && nextAt <= now + everyMs
 }
 
 function tokenOf(session: HandoutSession): IssuedToken | null {

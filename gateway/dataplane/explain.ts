@@ -80,11 +80,11 @@ function outcomeOf(state: WorkerState, decision: Decision, site: SiteRoute, now:
       return { outcome, release, until, revives: decision.revives, target: settledOn(state, decision) }
     }
     case 'board': {
-      const until = promiseUntil(site, now, now)
+      const until = promiseUntil(site, now, now, 0)
       return { outcome, release, until, because: decision.because }
     }
     case 'move': {
-      const until = promiseUntil(site, decision.token.bornAt, now)
+      const until = promiseUntil(site, decision.token.bornAt, now, honouredUntil(decision.token, site.spans))
       return { outcome, release, until, because: decision.because }
     }
     case 'trail':

@@ -4,7 +4,8 @@ import type { SessionId } from '../domain/ids.js'
 import type { MoveCause } from '../domain/moves.js'
 import type { ReleaseRoute, TargetRoute } from '../domain/routing-table.js'
 import {
-  endOfAge,
+  heldUntil,
+  honouredUntil,
   isDueForReissue,
   isPastHalfIdle,
   promiseUntil,
@@ -139,11 +140,12 @@ function isForeignPostInClear(identity: RequestIdentity): boolean {
 /** The token that the visitor should have after this response; null when the one in hand will do. */
 function nextToken(input: HandoutInput): IssuedToken | null {
   const { session, release, now, response } = input
-  if (session.kind === 'birth') return compose(input, session.id, session.bornAt, response.isHeld)
+  if (session.kind === 'birth') return compose(input, session, response.isHeld, 0)
   if (session.kind !== 'own' && session.kind !== 'moving') return null
   const { token } = session.verified
   const held = token.held || response.isHeld
-  if (session.kind === 'moving') return compose(input, token.id, token.bornAt, held)
+  const promised = honouredUntil(token, release.site.spans)
+  if (session.kind === 'moving') return compose(input, token, held, promised)
   const isOutdated =
     session.revives ||
     held !== token.held ||
@@ -151,7 +153,7 @@ function nextToken(input: HandoutInput): IssuedToken | null {
     token.keyId !== input.ring.signsWith ||
     token.issuer !== input.issuer
   if (!isOutdated && !isDueForReissue(token, release.site, now)) return null
-  return compose(input, token.id, token.bornAt, held)
+  return compose(input, token, held, promised)
 }
 
 /** With `affinity: release` a session lives on no target; else every other target would mean another token. */
@@ -159,9 +161,18 @@ function tagOf({ release, target }: HandoutInput): number {
   return release.site.session.affinity === 'target' ? target.tag : 0
 }
 
-function compose(input: HandoutInput, id: SessionId, bornAt: number, held: boolean): IssuedToken {
+/** Null where it would be over already: a session that is used beyond its age. */
+function compose(
+  input: HandoutInput,
+  { id, bornAt }: Pick<Token, 'id' | 'bornAt'>,
+  held: boolean,
+  promised: number,
+): IssuedToken | null {
   const { release, issuer, now } = input
-  const until = held ? endOfAge(release.site, bornAt) : promiseUntil(release.site, bornAt, now)
+  const until = held
+    ? heldUntil(release.site, bornAt, promised)
+    : promiseUntil(release.site, bornAt, now, promised)
+  if (until <= now) return null
   return {
     site: release.site.name,
     release: release.version,

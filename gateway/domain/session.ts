@@ -65,25 +65,23 @@ export function promiseSpanMs(policy: SessionPolicy): number {
   return Math.min(policy.idleTimeoutMs + grainMs(policy), policy.maxAgeMs)
 }
 
-/** Until when a token issued at `now` is honoured: `now` + idle + grain, never past the end of its age. */
-export function promiseUntil(terms: PromiseTerms, bornAt: number, now: number): number {
-  const idleEnd = now + terms.session.idleTimeoutMs + grainMs(terms.session)
-  return Math.min(Math.ceil(idleEnd), endOfAge(terms, bornAt))
-}
-
 /**
- * Until when a session counts that was touched, or whose long exchange was seen open, at `now`. Not less long than the token
- * in hand is honoured for all its idling: `promised` (0: without one), which may lie beyond the present maximum age.
+ * Until when a token issued at `now` is honoured, and its session counts: `now` + idle + grain, never past the end of its
+ * age. `promised`: until when the token in hand is honoured, 0 without one; a maximum age that was cut takes none of it back.
  */
-export function countedUntil(terms: PromiseTerms, bornAt: number, now: number, promised: number): number {
+export function promiseUntil(terms: PromiseTerms, bornAt: number, now: number, promised: number): number {
   const idleEnd = now + terms.session.idleTimeoutMs + grainMs(terms.session)
-  return Math.min(Math.ceil(idleEnd), Math.max(endOfAge(terms, bornAt), promised), endOfTime)
+  return Math.min(Math.ceil(idleEnd), heldUntil(terms, bornAt, promised))
+}
+
+/** Until when a `held` token is honoured while its release serves: the end of its age; `promised` as above. */
+export function heldUntil(terms: PromiseTerms, bornAt: number, promised: number): number {
+  return Math.min(Math.max(endOfAge(terms, bornAt), promised), endOfTime)
 }
 
 /**
- * Until when a `held` token is honoured while its release serves, and no other for longer: birth + maximum age, and the
- * spans since the birth. As nobody idles in them, nobody grows older; were it otherwise, the first visit after a span would
- * be answered with a token that is over already.
+ * Birth + maximum age, and the spans since the birth. As nobody idles in them, nobody grows older; were it otherwise, the
+ * first visit after a span would be answered with a token that is over already.
  */
 export function endOfAge({ session, spans }: PromiseTerms, bornAt: number): number {
   return Math.min(extendPromise(bornAt + session.maxAgeMs, spans, bornAt), endOfTime)
@@ -117,7 +115,7 @@ export function isHonoured(token: Token, spans: readonly TimeSpan[], now: number
  */
 export function stayUntil(terms: PromiseTerms, token: IssuedToken | null, drainingSince: number): number {
   if (token === null) return drainingSince + promiseSpanMs(terms.session)
-  return Math.max(endOfAge(terms, token.bornAt), honouredUntil(token, terms.spans))
+  return heldUntil(terms, token.bornAt, honouredUntil(token, terms.spans))
 }
 
 /**
@@ -129,9 +127,9 @@ export function isDueForReissue(token: Token, terms: PromiseTerms, now: number):
   const { session } = terms
   const isYoung = now - token.issuedAt < grainMs(session)
   if (isYoung && token.until >= now + session.idleTimeoutMs) return false
-  const most = endOfAge(terms, token.bornAt)
-  if (isYoung && token.until >= most) return false
-  return promiseUntil(terms, token.bornAt, now) !== token.until
+  const promised = honouredUntil(token, terms.spans)
+  if (isYoung && token.until >= heldUntil(terms, token.bornAt, promised)) return false
+  return promiseUntil(terms, token.bornAt, now, promised) !== token.until
 }
 
 /** Whether less than half the idle time is left: a slide is then worth more than a shared cache. */

@@ -222,6 +222,24 @@ t.test('a token is renewed exactly when a new one says something new', async (t)
   }
 })
 
+t.test('a maximum age that was cut takes back nothing that was promised', async (t) => {
+  const session = { maxAgeMs: 40 * minute }
+  const promised = { until: now + 20 * minute }
+  const held = { ...fresh, held: true, until: now + 600 * minute }
+  const cases: [name: string, visit: Visit, issued: Partial<Token> | null][] = [
+    ['a token that is due for another', { token: { ...due, ...promised } }, null],
+    ['signed by a former key', { token: { ...due, ...promised }, signsWith: 2 }, promised],
+    ['a long exchange begins', { token: { ...due, ...promised }, response: { isHeld: true } }, promised],
+    ['a held one, signed by a former key', { token: held, signsWith: 2 }, { until: held.until, held: true }],
+    ['beyond its age, revived', { token: { ...due, until: now - minute }, revives: true }, null],
+  ]
+  for (const [name, visit, issued] of cases) {
+    const found = given({ ...visit, session })
+    if (issued === null) t.same(found, nothing, name)
+    else t.match(found.issued, issued, name)
+  }
+})
+
 t.test(
   'with affinity: release a session lives on no target, and another target is no reason for another token',
   async (t) => {
@@ -524,6 +542,22 @@ t.test('a session that came back is told with the promise it has, once a unit', 
   t.match(worker.touches(), [{ until: 36 * minute }], 'held: not until its maximum age')
 })
 
+t.test('a clock that is set back silences nobody: neither who comes nor what lasts', async (t) => {
+  const table = tableOf()
+  const release = releaseOf(table)
+  const worker = workerOf(table)
+  const held = { ...fresh, held: true, until: now + policy.maxAgeMs }
+  const exchange = worker.exchange({ kind: 'stay', release, token: held, revives: false }, held)
+  worker.touches()
+  exchange.refresh(now - 60 * minute)
+  t.match(worker.touches(), [{ until: -24 * minute }])
+  exchange.refresh(now - 60 * minute)
+  t.same(worker.touches(), [], 'once')
+  worker.clock.at = now - 60 * minute
+  worker.exchange({ kind: 'stay', release, token: held, revives: false }, held, now + minute / 2)
+  t.match(worker.touches(), [{ until: -24 * minute }], 'it was told that in an hour')
+})
+
 t.test('a renewed token is told at once, with what it says', async (t) => {
   const table = tableOf()
   const release = releaseOf(table)
@@ -560,7 +594,7 @@ t.test(
     exchange.refresh(now + 5 * minute)
     exchange.close(now + 5 * minute)
     t.same(worker.touches(), [], 'ended by signal meanwhile')
-    const short = worker.exchange({ kind: 'stay', release, token: due, revives: false }, due, Infinity)
+    const short = worker.exchange({ kind: 'stay', release, token: due, revives: false }, due, now + 1000)
     short.close(now + 1000)
     t.same(worker.touches(), [], 'a short one is told once, when it begins')
   },

@@ -20,7 +20,6 @@ import {
 import type { PreviewPass } from '../../gateway/domain/preview-pass.js'
 import { buildRoutingTable, type SiteRoute } from '../../gateway/domain/routing-table.js'
 import {
-  countedUntil,
   endOfTime,
   extendPromise,
   grainMs,
@@ -690,14 +689,13 @@ const termsOf = (session: SessionPolicy, spans: readonly TimeSpan[] = []): Promi
 
 t.test('a promise is idle time and one grain from its issue, never past birth and maximum age', async (t) => {
   t.equal(grainMs(policy), 4 * minute, 'an eighth of the idle time')
-  t.equal(promiseUntil(termsOf(policy), now, now), now + 36 * minute)
+  t.equal(promiseUntil(termsOf(policy), now, now, 0), now + 36 * minute)
   t.equal(promiseSpanMs(policy), 36 * minute)
-  t.equal(countedUntil(termsOf(policy), now, now, 0), now + 36 * minute)
   const bornAt = now - policy.maxAgeMs + minute
-  t.equal(promiseUntil(termsOf(policy), bornAt, now), now + minute, 'cut at the maximum age')
+  t.equal(promiseUntil(termsOf(policy), bornAt, now, 0), now + minute, 'cut at the maximum age')
   t.equal(endOfAge(termsOf(policy), bornAt), now + minute)
   t.equal(
-    promiseUntil(termsOf({ ...policy, idleTimeoutMs: 1 }), now, now),
+    promiseUntil(termsOf({ ...policy, idleTimeoutMs: 1 }), now, now, 0),
     now + 2,
     'a fraction of a millisecond is given, not taken',
   )
@@ -705,11 +703,11 @@ t.test('a promise is idle time and one grain from its issue, never past birth an
 
 t.test('never: without an idle time only the age ends a session, without an age only idling', async (t) => {
   const ageless = { ...policy, maxAgeMs: Infinity }
-  t.equal(promiseUntil(termsOf(ageless), now - 1e12, now), now + 36 * minute)
+  t.equal(promiseUntil(termsOf(ageless), now - 1e12, now, 0), now + 36 * minute)
   t.equal(endOfAge(termsOf(ageless), now), endOfTime)
   t.equal(promiseSpanMs(ageless), 36 * minute)
   const idleless = { ...policy, idleTimeoutMs: Infinity }
-  t.equal(promiseUntil(termsOf(idleless), now, now + 5), now + policy.maxAgeMs)
+  t.equal(promiseUntil(termsOf(idleless), now, now + 5, 0), now + policy.maxAgeMs)
   t.equal(promiseSpanMs(idleless), policy.maxAgeMs)
   const token = tokenOf({ bornAt: now, issuedAt: now, until: now + policy.maxAgeMs })
   t.equal(
@@ -730,7 +728,7 @@ t.test(
     fc.assert(
       fc.property(policies, fc.nat(1e9), ({ idle, age }, aged) => {
         const chosen = { ...policy, idleTimeoutMs: idle, maxAgeMs: age }
-        const until = promiseUntil(termsOf(chosen), now - aged, now)
+        const until = promiseUntil(termsOf(chosen), now - aged, now, 0)
         const isBounded = until <= now - aged + age && until <= endOfTime && Number.isInteger(until)
         return isBounded && (aged >= age || until > now) && until - now <= Math.ceil(promiseSpanMs(chosen))
       }),
@@ -740,7 +738,7 @@ t.test(
 )
 
 t.test('a token slides when a grain has passed, and not before', async (t) => {
-  const token = tokenOf({ bornAt: now, issuedAt: now, until: promiseUntil(termsOf(policy), now, now) })
+  const token = tokenOf({ bornAt: now, issuedAt: now, until: promiseUntil(termsOf(policy), now, now, 0) })
   t.equal(isDueForReissue(token, termsOf(policy), now + 4 * minute - 1), false)
   t.equal(isDueForReissue(token, termsOf(policy), now + 4 * minute), true)
   t.equal(
@@ -767,7 +765,7 @@ t.test('less than half the idle time left is urgent', async (t) => {
 })
 
 t.test('an idle time that grows never costs an active visitor his session', async (t) => {
-  const token = tokenOf({ bornAt: now, issuedAt: now, until: promiseUntil(termsOf(policy), now, now) })
+  const token = tokenOf({ bornAt: now, issuedAt: now, until: promiseUntil(termsOf(policy), now, now, 0) })
   const longer = { ...policy, idleTimeoutMs: 32 * 60 * minute }
   t.equal(
     isDueForReissue(token, termsOf(longer), now + minute),
@@ -799,10 +797,10 @@ t.test(
         const issuedAt = now - sinceIssue
         const first = { ...policy, idleTimeoutMs: before.idle, maxAgeMs: before.age }
         const second = { ...policy, idleTimeoutMs: after.idle, maxAgeMs: after.age }
-        const token = tokenOf({ bornAt, issuedAt, until: promiseUntil(termsOf(first), bornAt, issuedAt) })
+        const token = tokenOf({ bornAt, issuedAt, until: promiseUntil(termsOf(first), bornAt, issuedAt, 0) })
         if (!isHonoured(token, [], now)) return true
         const renewed = isDueForReissue(token, termsOf(second), now)
-          ? promiseUntil(termsOf(second), bornAt, now)
+          ? promiseUntil(termsOf(second), bornAt, now, 0)
           : token.until
         return renewed >= Math.min(now + after.idle, bornAt + after.age, endOfTime)
       }),
@@ -904,10 +902,10 @@ t.test(
     const span = { from: now + minute, lengthMs: 60 * minute }
     const back = now + 62 * minute
     const terms = termsOf(short, [span])
-    const token = tokenOf({ bornAt, issuedAt: now, until: promiseUntil(termsOf(short), bornAt, now) })
+    const token = tokenOf({ bornAt, issuedAt: now, until: promiseUntil(termsOf(short), bornAt, now, 0) })
     t.equal(token.until, now + 10 * minute, 'its age ends it')
     t.equal(honouredUntil(token, [span]), now + 70 * minute)
-    t.equal(promiseUntil(terms, bornAt, back), now + 70 * minute)
+    t.equal(promiseUntil(terms, bornAt, back, 0), now + 70 * minute)
     t.equal(endOfAge(terms, bornAt), now + 70 * minute, 'a stream that begins afterwards')
     t.equal(stayUntil(terms, token, back), now + 70 * minute, 'a stream that goes on')
     t.equal(endOfAge(terms, back), back + 40 * minute, 'who is born afterwards has nothing of it')
@@ -919,14 +917,14 @@ t.test(
   async (t) => {
     const short = termsOf({ ...policy, maxAgeMs: 40 * minute })
     const bornAt = now - 60 * minute
-    t.equal(countedUntil(short, bornAt, now, 0), now - 20 * minute, 'over by its age')
-    t.equal(countedUntil(short, bornAt, now, now + 600 * minute), now + 36 * minute, 'held from before')
-    t.equal(countedUntil(short, bornAt, now, now + 5 * minute), now + 5 * minute)
+    t.equal(promiseUntil(short, bornAt, now, 0), now - 20 * minute, 'over by its age')
+    t.equal(promiseUntil(short, bornAt, now, now + 600 * minute), now + 36 * minute, 'held from before')
+    t.equal(promiseUntil(short, bornAt, now, now + 5 * minute), now + 5 * minute)
     const held = tokenOf({ bornAt, issuedAt: now - 30 * minute, until: now + 600 * minute, held: true })
     t.equal(stayUntil(short, held, now), now + 600 * minute, 'so may what it keeps open')
     t.equal(stayUntil(short, { ...held, until: now }, now), now, 'but no longer')
     const forEver = termsOf({ ...policy, maxAgeMs: Infinity, idleTimeoutMs: Infinity })
-    t.equal(countedUntil(forEver, bornAt, now, 2 * endOfTime), endOfTime)
+    t.equal(promiseUntil(forEver, bornAt, now, 2 * endOfTime), endOfTime)
   },
 )
 
@@ -946,10 +944,10 @@ t.test('whatever spans there were, a response to a live session never shortens i
       const back = all.reduce((_, { from, lengthMs }) => from + lengthMs, now) + later
       const bornAt = now - aged - rest
       const issuedAt = now - rest
-      const token = tokenOf({ bornAt, issuedAt, until: promiseUntil(termsOf(chosen), bornAt, issuedAt) })
+      const token = tokenOf({ bornAt, issuedAt, until: promiseUntil(termsOf(chosen), bornAt, issuedAt, 0) })
       if (!isHonoured(token, all, back)) return true
       return (
-        promiseUntil(termsOf(chosen, all), bornAt, back) >=
+        promiseUntil(termsOf(chosen, all), bornAt, back, 0) >=
         Math.min(honouredUntil(token, all), back + lasts.idle)
       )
     }),

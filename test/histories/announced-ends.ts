@@ -87,6 +87,12 @@ export class AnnouncedEnds {
     return ended.some((each) => each.version === version) && releases.get(version)?.state.name !== 'active'
   }
 
+  /** It was retired because its announced end had come, however long ago. */
+  isRetiredByEnd(version: ReleaseVersion): boolean {
+    const last = this.#eventsOf(version).findLast(({ type }) => type === 'transition')
+    return last?.to === 'retired' && last.cause.startsWith('its announced end has come')
+  }
+
   #eventsOf(version: ReleaseVersion) {
     return this.#stage.machine.events.filter(({ release }) => release === version)
   }

@@ -39,7 +39,7 @@ export class ReleaseRules {
       const { version } = registration
       if (state.name === 'retired') retired.add(version)
       const isNew = state.name === 'retired' && !this.#retired.has(version)
-      if (isNew && !this.#ends.hasEnded(version)) {
+      if (isNew && !this.#ends.isRetiredByEnd(version)) {
         this.#nobodyOn(version, Infinity)
         this.#nobodyComesTo(version)
       }

@@ -70,7 +70,7 @@ const session = z.strictObject({
   maxAge: duration({ min: 1000, ...never })
     .prefault('7d')
     .describe(
-      'How long a session may last at most, the time apart in which the gateway was down. Made shorter, it ends older sessions with their next token.',
+      'How long a session may last at most, the time apart in which the gateway was down. Made shorter, it takes back nothing that was promised before.',
     ),
   provisionalTimeout: duration({ min: 1000 })
     .prefault('60s')
