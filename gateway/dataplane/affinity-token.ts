@@ -43,6 +43,8 @@ export interface VerifiedToken {
   readonly token: Token
   /** When the ledger is to hear of this session again; 0: at once. */
   nextReportAt: number
+  /** Until when the ledger counts it, as it was told last. */
+  reportedUntil: number
 }
 
 /** The token's text, signed. Throws when the ring lacks its signing key: that is a fault of the gateway. */
@@ -146,7 +148,7 @@ export class TokenReader {
   #verify(text: string): VerifiedToken | Exclude<TokenRejection, 'expired'> {
     const token = verify(text, this.#ring)
     if (typeof token === 'string') return token as Exclude<TokenRejection, 'expired'>
-    const entry: VerifiedToken = { token, nextReportAt: 0 }
+    const entry: VerifiedToken = { token, nextReportAt: 0, reportedUntil: 0 }
     this.#verified.add(text, entry)
     return entry
   }

@@ -115,7 +115,8 @@ function identityOf(visit: Visit, token: Token | null): RequestIdentity {
     isSecure: visit.isSecure ?? false,
     isHeaderClient: visit.isHeaderClient ?? false,
     token,
-    verified: token === null ? null : { token, nextReportAt: visit.nextReportAt ?? 0 },
+    verified:
+      token === null ? null : { token, nextReportAt: visit.nextReportAt ?? 0, reportedUntil: Infinity },
     header: (name: string) => headers[name] ?? '',
   } as unknown as RequestIdentity
 }
@@ -131,9 +132,9 @@ function sessionOf(
     case 'birth':
       return { kind, id: '2'.repeat(16) as SessionId, bornAt: now }
     case 'own':
-      return { kind, verified: { token, nextReportAt: 0 }, revives }
+      return { kind, verified: { token, nextReportAt: 0, reportedUntil: 0 }, revives }
     case 'moving':
-      return { kind, verified: { token, nextReportAt: 0 }, from: null, because: 'takeover' }
+      return { kind, verified: { token, nextReportAt: 0, reportedUntil: 0 }, from: null, because: 'takeover' }
     default:
       return { kind, token }
   }
@@ -540,6 +541,22 @@ t.test('a session that came back is told with the promise it has, once a unit', 
   const held = { ...fresh, held: true, until: now + policy.maxAgeMs }
   worker.exchange({ kind: 'stay', release, token: held, revives: false }, held)
   t.match(worker.touches(), [{ until: 36 * minute }], 'held: not until its maximum age')
+})
+
+t.test('a raised idle time is told with the next visit, however soon that comes', async (t) => {
+  const held = { ...fresh, held: true, until: now + policy.maxAgeMs }
+  const verified = { token: held, nextReportAt: 0, reportedUntil: 0 }
+  const told = (session: Partial<SessionPolicy>): number[] => {
+    const table = tableOf(session)
+    const worker = workerOf(table)
+    const decision = { kind: 'stay', release: releaseOf(table), token: held, revives: false } as const
+    const identity = Object.assign(identityOf({}, held), { verified })
+    void new ExchangeSession(worker.state as unknown as WorkerState, identity, decision, now)
+    return worker.touches().map(({ until }) => until)
+  }
+  t.same(told({}), [36 * minute])
+  t.same(told({}), [], 'told a moment ago')
+  t.same(told({ idleTimeoutMs: 64 * minute }), [72 * minute])
 })
 
 t.test('a clock that is set back silences nobody: neither who comes nor what lasts', async (t) => {
