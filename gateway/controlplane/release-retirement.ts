@@ -77,8 +77,10 @@ export class ReleaseRetirement {
   }
 
   #judgeSite(site: Site): void {
-    for (const release of [...site.releases.values()]) {
-      if (!serves(release) || this.#endings.carryOut(site, release)) continue
+    for (const { registration } of [...site.releases.values()]) {
+      // What follows from one verdict may change another release.
+      const release = site.releases.get(registration.version)
+      if (release === undefined || !serves(release) || this.#endings.carryOut(site, release)) continue
       const found = this.#judgeRelease(release)
       if (isOnItsWayOut(release)) this.#followVerdict(site, release, found)
     }
