@@ -4,19 +4,13 @@ import type { SessionDecision } from '../domain/affinity.js'
 import type { VerifiedToken } from './affinity-token.js'
 import type { SessionId } from '../domain/ids.js'
 import type { ReleaseRoute, RoutingTable, TargetRoute } from '../domain/routing-table.js'
-import {
-  grainMs,
-  honouredUntil,
-  promiseSpanMs,
-  promiseUntil,
-  type IssuedToken,
-  type TimeSpan,
-} from '../domain/session.js'
+import { grainMs, honouredUntil, promiseUntil, type IssuedToken, type TimeSpan } from '../domain/session.js'
 import type { SessionPolicy } from '../domain/site-policy.js'
 import { HeadFacts } from './head-facts.js'
 import { LongStay, type Stay } from './long-stay.js'
 import { lostPin, type LostPin } from './lost-pin.js'
 import type { RequestIdentity } from './request-identity.js'
+import { isTooSoon, tombstoneMs, unitMs } from './report-pace.js'
 import {
   elsewhere,
   handout,
@@ -27,12 +21,6 @@ import {
 import { sessionSignal } from './session-signal.js'
 import type { ResponseHead } from './upstream/upstream.js'
 import { newSessionId, type WorkerState } from './worker-state.js'
-
-/** A session's promise has this many units; the ledger hears of a busy session once a unit, from its second request on. */
-const unitsPerPromise = 64
-
-/** A tombstone lasts a grain; without an idle time, or with a very long one, it lasts this. */
-const longestTombstoneMs = 3_600_000
 
 /** On whose behalf an exchange is made: a session or a preview. */
 export interface RouteSession {
@@ -228,9 +216,18 @@ export class ExchangeSession implements RouteSession {
     }
   }
 
-  /** By the policy of when the exchange began, but with the spans of its time. */
+  /**
+   * By the policy of when the exchange began or by that of now, whichever lasts longer: the visitor may have a token by either,
+   * from another exchange.
+   */
   #countedUntil(now: number): number {
-    const terms = { session: this.#release.site.session, spans: this.#spans }
+    const began = this.#release
+    const policies = [began.site.session, (this.#current() ?? began).site.session]
+    return Math.max(...policies.map((session) => this.#countedBy(session, now)))
+  }
+
+  #countedBy(session: SessionPolicy, now: number): number {
+    const terms = { session, spans: this.#spans }
     const token = this.#token
     if (token === null) return promiseUntil(terms, this.#startedAt, now, 0)
     return promiseUntil(terms, token.bornAt, now, honouredUntil(token, terms.spans))
@@ -246,22 +243,8 @@ export class ExchangeSession implements RouteSession {
   }
 }
 
-function tombstoneMs(policy: SessionPolicy): number {
-  return Math.min(grainMs(policy), longestTombstoneMs)
-}
-
 function announced(given: Handout, endsLine: string): Handout {
   return { ...given, lines: given.lines === '' ? endsLine : `${given.lines}\r\n${endsLine}` }
-}
-
-/** Never longer than a tombstone, so that a session which outlives its end is heard of after it. */
-function unitMs(policy: SessionPolicy): number {
-  return Math.min(promiseSpanMs(policy) / unitsPerPromise, longestTombstoneMs)
-}
-
-/** What is further ahead than it was set is of a clock that was set back since. */
-function isTooSoon(nextAt: number, everyMs: number, now: number): boolean {
-  return now < nextAt && nextAt <= now + everyMs
 }
 
 function tokenOf(session: HandoutSession): IssuedToken | null {

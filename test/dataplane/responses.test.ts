@@ -628,6 +628,22 @@ t.test('a held token of before the maximum age was cut counts as long as it is h
   t.match(worker.touches(), [{ until: 46 * minute }])
 })
 
+t.test('an exchange that goes on while the maximum age is raised counts by the longer one', async (t) => {
+  const table = tableOf({ maxAgeMs: 70 * minute })
+  const release = releaseOf(table)
+  const worker = workerOf(table)
+  const held = tokenOf({ held: true, until: now + 10 * minute })
+  const exchange = worker.exchange({ kind: 'stay', release, token: held, revives: false }, held)
+  worker.touches()
+  worker.state.table = tableOf()
+  exchange.close(now + 20 * minute)
+  t.match(
+    worker.touches(),
+    [{ until: 56 * minute }],
+    'its visitor may have been handed another token meanwhile',
+  )
+})
+
 t.test('an exchange that goes on over a span counts by the age that its session has then', async (t) => {
   const session = { maxAgeMs: 70 * minute }
   const table = tableOf(session)
