@@ -106,6 +106,13 @@ export class Visits {
     if (!truth.everEnded.has(id)) visitor.confirmed = { id, release: version, monotonicAt: machine.monotonic }
   }
 
+  /** Who came back for the first time since then is not counted: nobody knows of it any more. */
+  forgetUnreported(since: number): void {
+    for (const visitor of this.#stage.truth.visitors) {
+      if (visitor.confirmed !== null && visitor.confirmed.monotonicAt >= since) visitor.confirmed = null
+    }
+  }
+
   #asked(visitor: Visitor, worker: RoutingWorker, kind: RequestKind, page: Page | null): Asked {
     const { truth } = this.#stage
     const wasLive = truth.isLive(visitor) && !this.#isEndedFor(worker, visitor)

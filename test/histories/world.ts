@@ -21,6 +21,8 @@ export class World {
   readonly #rules: ReleaseRules
   /** So many steps are left until the saved sessions have been read; 0: they have been. */
   #readsFor = 0
+  /** When every worker had reported last, by the time of the machine. */
+  #passedAt = 0
   /** The clock was set while the saved sessions were being read, or set back before. */
   #wasSetReading = false
 
@@ -82,6 +84,7 @@ export class World {
       case 'pass':
         return this.#pass(step)
       case 'worker-dies':
+        this.#visits.forgetUnreported(this.#passedAt)
         this.#stage.worker(step.worker)?.exit('killed')
         return this.#stage.advance(200)
       case 'worker-stalls':
@@ -133,6 +136,7 @@ export class World {
       }
       await stage.advance(250)
     }
+    if (quiet === undefined) this.#passedAt = stage.machine.monotonic
   }
 
   /** In one go, unless workers have something to tell again and again: of whoever has a stream open. */
@@ -198,6 +202,7 @@ export class World {
       await run.stop()
     } else {
       this.#visits.seeStreams()
+      this.#visits.forgetUnreported(this.#passedAt)
       // How far the clock was set is saved with the first sessions: killed before, a gateway has not seen it. Left out here.
       if (this.#wasSetReading) await this.#finishReading()
       await run.kill()
