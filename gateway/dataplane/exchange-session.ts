@@ -106,11 +106,13 @@ export class ExchangeSession implements RouteSession {
 
   #reportOn(release: ReleaseRoute, verified: VerifiedToken, revives: boolean, now: number): void {
     const { token } = verified
+    const unit = unitMs(release.site.session)
+    const isSoon = isTooSoon(verified.nextReportAt, unit, now)
+    if (isSoon && !token.held) return
     const promised = honouredUntil(token, release.site.spans)
     const until = token.held || revives ? promiseUntil(release.site, token.bornAt, now, promised) : promised
-    const unit = unitMs(release.site.session)
-    // Sooner where it counts for longer all at once: the idle time has been raised since.
-    if (isTooSoon(verified.nextReportAt, unit, now) && until <= verified.reportedUntil + unit) return
+    // A held one that counts for longer all at once: the idle time has been raised since.
+    if (isSoon && until <= verified.reportedUntil + unit) return
     verified.nextReportAt = now + unit
     verified.reportedUntil = until
     this.#state.activity.touched(token.id, release.index, token.bornAt, until)
