@@ -277,8 +277,8 @@ export class ReleaseController {
 
   /** The only place where a release changes. Whoever looked at it before something else changed it loses nothing of that. */
   #apply(site: Site, seen: Release, event: ReleaseEvent, cause: string): void {
-    const release = current(site, seen)
-    if (release.index !== seen.index) return
+    const release = site.releases.get(seen.registration.version)
+    if (release?.index !== seen.index) return
     const next = transition(release, event, this.#parts.clock.now())
     if (next === release) return
     const { version, hash } = next.registration

@@ -4,7 +4,7 @@ import type { ReleaseIndex, ReleaseVersion, SiteName } from '../domain/ids.js'
 import { acceptsBirths, isOnItsWayOut, type Release } from '../domain/release.js'
 import type { Registration } from '../domain/registration.js'
 import { shareIn, type Rollout } from '../domain/rollout.js'
-import { promiseSpanMs } from '../domain/session.js'
+import { grainMs, promiseSpanMs } from '../domain/session.js'
 import type { SitePolicy } from '../domain/site-policy.js'
 import { compareVersions, type VersionOrder } from '../domain/version-order.js'
 
@@ -126,9 +126,10 @@ export class SiteRegister {
 
   /** The new policy rules from the next publication on; what is promised under the old one is remembered. */
   usePolicy(site: Site, policy: SitePolicy): void {
-    const former = { promiseMs: promiseSpanMs(site.policy.session), tokenMs: tokenSpanMs(site.policy) }
+    const former = { promiseMs: touchSpanMs(site), tokenMs: tokenSpanMs(site.policy) }
     const isSame =
-      former.promiseMs === promiseSpanMs(policy.session) && former.tokenMs === tokenSpanMs(policy)
+      promiseSpanMs(site.policy.session) === promiseSpanMs(policy.session) &&
+      former.tokenMs === tokenSpanMs(policy)
     if (!isSame) site.superseded = bounded([...site.superseded, { ...former, at: Infinity }])
     if (site.overruled !== policy.active) site.overruled = null
     site.policy = policy
@@ -207,10 +208,16 @@ export class SiteRegister {
   }
 }
 
-/** The longest promise that any token handed out at or after `since` can carry. */
+/** The longest that any session counts which is touched, or handed a token, at or after `since`. */
 export function longestPromiseMs(site: Site, since: number): number {
   const former = site.superseded.filter((each) => each.at >= since).map((each) => each.promiseMs)
-  return Math.max(promiseSpanMs(site.policy.session), ...former)
+  return Math.max(touchSpanMs(site), ...former)
+}
+
+/** By the present policy: idle time and grain, or as long as a held token of this or of a former maximum age is honoured. */
+function touchSpanMs(site: Site): number {
+  const { session } = site.policy
+  return Math.min(session.idleTimeoutMs + grainMs(session), longestTokenMs(site))
 }
 
 /** By the site's order: negative when `a` comes before `b`. */

@@ -268,6 +268,23 @@ t.test('however often a policy is edited, the longest promise since any of its e
 })
 
 t.test(
+  'where the maximum age is cut below the idle time, what is touched may be a held token of before',
+  async (t) => {
+    const register = new SiteRegister()
+    const site = register.addSite(policyOf(8 * minute, 70 * minute), 'site.yaml')
+    t.equal(longestPromiseMs(site, now), 9 * minute)
+    register.usePolicy(site, policyOf(Infinity, 20 * minute))
+    register.formerPoliciesEnded(now)
+    t.equal(longestPromiseMs(site, now + 1), 70 * minute)
+    const fresh = register.addSite(
+      { ...policyOf(Infinity, 20 * minute), site: 'fresh' as SiteName },
+      'fresh.yaml',
+    )
+    t.equal(longestPromiseMs(fresh, now), 20 * minute, 'without one of before its own maximum age bounds it')
+  },
+)
+
+t.test(
   'a loss is one phantom for every release that serves, honoured for the longest promise since',
   async (t) => {
     const register = new SiteRegister()
